@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Data buffers of one reactor: page aligned, in a few sizes, from slabs that are never given back.
+ * Bounded: who finds it empty waits in line.  Own thread only.
+ */
+#ifndef TGT_REACTOR_BUFPOOL_H
+#define TGT_REACTOR_BUFPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "util/list.h"
+
+#define BUF_MAX_PIECE (256u << 10)             /* the largest single buffer */
+#define BUF_MAX_IOV 65                         /* pieces of one databuf */
+#define BUF_MAX_BYTES (64u * BUF_MAX_PIECE)    /* 16 MiB: the largest databuf */
+
+struct bufpool;
+
+/* A data buffer of one task: length bytes in iovcnt pieces; every piece but the last is
+ * BUF_MAX_PIECE long.  Zeroed is empty. */
+struct databuf {
+	struct iovec *iov; /* one, or array from the pool */
+	unsigned iovcnt;
+	uint32_t length;
+	struct iovec one;
+};
+
+/* Someone in line, embedded.  granted() runs as deferred work once the buffer is there. */
+struct buf_waiter {
+	struct list link;
+	struct databuf *buf;
+	uint32_t length;
+	void (*granted)(struct buf_waiter *waiter);
+};
+
+struct bufpool *bufpool_create(size_t limit_bytes);
+void bufpool_destroy(struct bufpool *pool);
+
+/* Fills buf with length (1 … BUF_MAX_BYTES) bytes of undefined content; false when there is no room
+ * now, or others are in line. */
+bool bufpool_get(struct bufpool *pool, struct databuf *buf, uint32_t length);
+/* The same, but gets in line when there is no room: true when granted at once (granted() is then not
+ * called).  w's buf, length and granted are set by the caller. */
+bool bufpool_get_wait(struct bufpool *pool, struct buf_waiter *w);
+void bufpool_cancel(struct buf_waiter *w);
+/* Empties buf; harmless on an empty one. */
+void bufpool_put(struct bufpool *pool, struct databuf *buf);
+
+/* Promises of memory (a session's unsolicited data): count against the limit. */
+bool bufpool_reserve(struct bufpool *pool, size_t bytes);
+void bufpool_unreserve(struct bufpool *pool, size_t bytes);
+
+/* databuf bytes <-> flat memory, at offset; copies what fits and returns how much that was. */
+size_t databuf_write(const struct databuf *buf, size_t offset, const void *from, size_t len);
+size_t databuf_read(const struct databuf *buf, size_t offset, void *to, size_t len);
+void databuf_zero(const struct databuf *buf, size_t offset, size_t len);
+/* The longest run of contiguous bytes at offset (which must be below length). */
+void *databuf_at(const struct databuf *buf, size_t offset, size_t *run);
+
+#endif

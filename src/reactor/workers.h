@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads for what may block, shared by all logical units; they start on demand.  A gate caps how many
+ * of them one owner may hold, so that one dead file can't take them all.
+ */
+#ifndef TGT_REACTOR_WORKERS_H
+#define TGT_REACTOR_WORKERS_H
+
+#include "util/list.h"
+
+/* An owner's share.  Guarded by the pool's lock. */
+struct work_gate {
+	unsigned limit, running;
+	struct list waiting;
+	struct list link; /* among the gates with something to run */
+};
+
+/* A job, embedded; free for reuse once fn runs. */
+struct work {
+	struct list link;
+	void (*fn)(struct work *work);
+};
+
+int workers_start(unsigned max_threads);
+/* Waits for the running jobs, at most timeout_ms; threads that still hang are left to process exit.
+ * Returns how many. */
+unsigned workers_stop(unsigned timeout_ms);
+
+void work_gate_init(struct work_gate *gate, unsigned limit);
+/* Any thread: fn runs on a worker, in order of submission but side by side up to the gate's limit. */
+void workers_submit(struct work_gate *gate, struct work *work);
+
+/* A gate for control work (opening stores and the like). */
+struct work_gate *workers_control_gate(void);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the command files offer each other and the core.  Tables end with a row whose run is NULL.
+ */
+#ifndef TGT_SCSI_COMMANDS_H
+#define TGT_SCSI_COMMANDS_H
+
+#include "scsi/lu.h"
+#include "scsi/nexus.h"
+#include "scsi/opcode.h"
+
+/* spc.c: INQUIRY, REPORT LUNS, REQUEST SENSE, TEST UNIT READY, RSOC, … for every device type */
+extern const struct opcode_row spc_rows[];
+/* mode.c: MODE SENSE/SELECT(6/10); log.c: LOG SENSE */
+extern const struct opcode_row mode_rows[];
+/* reserve.c: RESERVE/RELEASE(6/10); pr.c: PERSISTENT RESERVE IN/OUT */
+extern const struct opcode_row reserve_rows[];
+extern const struct opcode_row pr_rows[];
+/* sbc_rw.c: READ, WRITE, VERIFY …; sbc_prov.c: UNMAP, WRITE SAME, GET LBA STATUS; sbc.c: the rest */
+extern const struct opcode_row sbc_rw_rows[];
+extern const struct opcode_row sbc_provisioning_rows[];
+extern const struct opcode_row sbc_rows[];
+/* ssc.c */
+extern const struct opcode_row ssc_rows[];
+
+/* ---- mode.c: mode pages of an LU (SPC-5 7.5, SBC-4 6.5) ---- */
+int mode_state_create(struct lu *lu); /* sets lu->mode with the defaults of its device type; -errno */
+void mode_state_free(struct lu *lu);
+/* Bits that others ask for. */
+bool mode_d_sense(const struct lu *lu);         /* Control: descriptor format sense data */
+bool mode_swp(const struct lu *lu);             /* Control: software write protect */
+bool mode_wce(const struct lu *lu);             /* Caching: write cache enabled; without it writes are FUA */
+bool mode_tas(const struct lu *lu);             /* Control: TASK ABORTED status */
+/* tgtadm mode_page=page:subpage:length:byte…; 0 or -EINVAL.  Inside an exclusive operation. */
+int mode_set_page(struct lu *lu, const char *text);
+
+/* ---- pr.c: persistent reservations (SPC-5 5.14) ---- */
+int pr_state_create(struct lu *lu); /* sets lu->pr, loads what APTPL kept; -errno */
+void pr_state_free(struct lu *lu);
+/* True when t may not run because of another nexus's persistent reservation, by its row. */
+bool pr_conflicts(const struct scsi_task *t);
+/* ---- reserve.c: RESERVE/RELEASE (SPC-2 5.5.1, 7.21) ---- */
+bool reserve_conflicts(const struct scsi_task *t);
+
+/* ---- vpd.c ---- */
+/* INQUIRY with EVPD (SPC-5 7.7, SBC-4 6.6): ends the task. */
+void vpd_inquiry(struct scsi_task *t, uint8_t page, uint16_t allocation_length);
+
+/* ---- limits that VPD B0 reports and the commands enforce ---- */
+/* Largest transfer in blocks: what BUF_MAX_BYTES and the store allow. */
+uint32_t lu_max_transfer_blocks(const struct lu *lu);
+#define SBC_MAX_CAW_BLOCKS 255u          /* COMPARE AND WRITE */
+#define SBC_MAX_UNMAP_DESCRIPTORS 256u
+uint32_t lu_max_unmap_blocks(const struct lu *lu);
+uint64_t lu_max_write_same_blocks(const struct lu *lu);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* Sense data (SPC-5 4.4): fixed and descriptor format from one description. */
+#ifndef TGT_SCSI_SENSE_H
+#define TGT_SCSI_SENSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SENSE_MAX 96
+
+enum sense_key {
+	KEY_NO_SENSE = 0x0,
+	KEY_RECOVERED_ERROR = 0x1,
+	KEY_NOT_READY = 0x2,
+	KEY_MEDIUM_ERROR = 0x3,
+	KEY_HARDWARE_ERROR = 0x4,
+	KEY_ILLEGAL_REQUEST = 0x5,
+	KEY_UNIT_ATTENTION = 0x6,
+	KEY_DATA_PROTECT = 0x7,
+	KEY_BLANK_CHECK = 0x8,
+	KEY_COPY_ABORTED = 0xa,
+	KEY_ABORTED_COMMAND = 0xb,
+	KEY_VOLUME_OVERFLOW = 0xd,
+	KEY_MISCOMPARE = 0xe,
+	KEY_COMPLETED = 0xf,
+};
+
+/* Additional sense codes, ASC << 8 | ASCQ, named as in SPC-5 table F.1. */
+#define ASC_NO_ADDITIONAL_SENSE 0x0000
+#define ASC_FILEMARK_DETECTED 0x0001
+#define ASC_END_OF_PARTITION_MEDIUM_DETECTED 0x0002
+#define ASC_BEGINNING_OF_PARTITION_MEDIUM_DETECTED 0x0004
+#define ASC_END_OF_DATA_DETECTED 0x0005
+#define ASC_LU_NOT_READY_CAUSE_NOT_REPORTABLE 0x0400
+#define ASC_LU_NOT_READY_INITIALIZING_COMMAND_REQUIRED 0x0402
+#define ASC_LU_NOT_READY_MANUAL_INTERVENTION_REQUIRED 0x0403
+#define ASC_LU_NOT_READY_OPERATION_IN_PROGRESS 0x0407
+#define ASC_LU_NOT_READY_OFFLINE 0x0412
+#define ASC_LU_COMMUNICATION_TIME_OUT 0x0801
+#define ASC_WRITE_ERROR 0x0c00
+#define ASC_UNEXPECTED_UNSOLICITED_DATA 0x0c0c
+#define ASC_NOT_ENOUGH_UNSOLICITED_DATA 0x0c0d
+#define ASC_UNRECOVERED_READ_ERROR 0x1100
+#define ASC_PARAMETER_LIST_LENGTH_ERROR 0x1a00
+#define ASC_MISCOMPARE_DURING_VERIFY 0x1d00
+#define ASC_INVALID_COMMAND_OPERATION_CODE 0x2000
+#define ASC_LBA_OUT_OF_RANGE 0x2100
+#define ASC_INVALID_FIELD_IN_CDB 0x2400
+#define ASC_LOGICAL_UNIT_NOT_SUPPORTED 0x2500
+#define ASC_INVALID_FIELD_IN_PARAMETER_LIST 0x2600
+#define ASC_PARAMETER_NOT_SUPPORTED 0x2601
+#define ASC_PARAMETER_VALUE_INVALID 0x2602
+#define ASC_INVALID_RELEASE_OF_PERSISTENT_RESERVATION 0x2604
+#define ASC_WRITE_PROTECTED 0x2700
+#define ASC_SOFTWARE_WRITE_PROTECTED 0x2702
+#define ASC_SPACE_ALLOCATION_FAILED_WRITE_PROTECT 0x2707
+#define ASC_NOT_READY_TO_READY_CHANGE 0x2800
+#define ASC_POWER_ON_RESET 0x2900
+#define ASC_BUS_DEVICE_RESET_FUNCTION_OCCURRED 0x2903
+#define ASC_I_T_NEXUS_LOSS_OCCURRED 0x2907
+#define ASC_MODE_PARAMETERS_CHANGED 0x2a01
+#define ASC_RESERVATIONS_PREEMPTED 0x2a03
+#define ASC_RESERVATIONS_RELEASED 0x2a04
+#define ASC_REGISTRATIONS_PREEMPTED 0x2a05
+#define ASC_CAPACITY_DATA_HAS_CHANGED 0x2a09
+#define ASC_COMMAND_SEQUENCE_ERROR 0x2c00
+#define ASC_COMMANDS_CLEARED_BY_ANOTHER_INITIATOR 0x2f00
+#define ASC_MEDIUM_NOT_PRESENT 0x3a00
+#define ASC_INQUIRY_DATA_HAS_CHANGED 0x3f03
+#define ASC_REPORTED_LUNS_DATA_HAS_CHANGED 0x3f0e
+#define ASC_SAVING_PARAMETERS_NOT_SUPPORTED 0x3900
+#define ASC_INTERNAL_TARGET_FAILURE 0x4400
+#define ASC_DATA_PHASE_CRC_ERROR 0x4705
+#define ASC_INITIATOR_DETECTED_ERROR 0x4800
+#define ASC_DATA_PHASE_ERROR 0x4b00
+#define ASC_MEDIUM_REMOVAL_PREVENTED 0x5302
+#define ASC_INSUFFICIENT_REGISTRATION_RESOURCES 0x5504
+#define ASC_INSUFFICIENT_RESOURCES 0x5503
+
+/* What there is to say; zeroed fields are absent. */
+struct sense {
+	enum sense_key key;
+	uint16_t asc;
+	bool info_valid;
+	uint64_t information;
+	bool sks_valid;             /* field pointer, 4.4.2.4.2 */
+	bool in_cdb;                /* C/D: the error is in the CDB, else in the parameter data */
+	int bit;                    /* or -1 */
+	uint16_t field;
+	bool filemark, eom, ili;    /* stream commands */
+	bool deferred;
+};
+
+/* Writes sense data into out (SENSE_MAX bytes), in descriptor or fixed format (D_SENSE); returns the
+ * length.  An INFORMATION that needs more than 32 bits is marked invalid in the fixed format
+ * (SPC-5 4.4.3). */
+uint8_t sense_build(uint8_t *out, const struct sense *s, bool descriptor);
+
+#endif

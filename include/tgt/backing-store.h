@@ -2,13 +2,13 @@
 /*
  * The contract between tgtd and a backing store.
  *
- * A backing store is a shared object in the daemon's backing-store directory.  It exports one symbol,
- * tgt_bs_module(), which TGT_BS_MODULE() below defines, and carries an ELF note that states the
- * version of this contract it was built for; the daemon reads the note before it maps the file.
+ * A backing store is a shared object in the daemon's backing-store directory.  It exports one
+ * symbol, tgt_bs_module(), which TGT_BS_MODULE() below defines, and carries an ELF note that states
+ * the version of this contract it was built for; the daemon reads the note before it maps the file.
  *
- * Versions: a module of another major version is rejected; one of an older minor version loads, since
- * fields are only ever appended to a structure and each structure starts with its size.  Whoever
- * receives a structure reads no field that lies beyond the sender's struct_size.
+ * Versions: a module of another major version is rejected; one of an older minor version loads,
+ * since fields are only ever appended to a structure and each structure starts with its size.
+ * Whoever receives a structure reads no field that lies beyond the sender's struct_size.
  *
  * Units are bytes unless a comment says otherwise.  Functions that can fail return 0 or a negative
  * errno value.  The header compiles alone, as C90 with <stdint.h> and as C++.
@@ -51,51 +51,53 @@ enum tgt_bs_thread_model { TGT_BS_REACTOR = 1, TGT_BS_WORKER = 2 };
 
 /* Capability flags.  An operation without its flag is never submitted. */
 #define TGT_BS_CAN_WRITE (1u << 0)
-#define TGT_BS_CAN_FLUSH (1u << 1)             /* FLUSH puts completed writes on stable storage */
-#define TGT_BS_CAN_FUA (1u << 2)               /* honours TGT_BS_REQ_FUA */
-#define TGT_BS_CAN_DISCARD (1u << 3)           /* DISCARD deallocates; the range then reads as zeroes */
-#define TGT_BS_CAN_WRITE_ZEROES (1u << 4)      /* faster than writing them */
-#define TGT_BS_CAN_BLOCK_STATUS (1u << 5)      /* tells mapped from deallocated ranges */
+#define TGT_BS_CAN_FLUSH (1u << 1)        /* FLUSH puts completed writes on stable storage */
+#define TGT_BS_CAN_FUA (1u << 2)          /* honours TGT_BS_REQ_FUA */
+#define TGT_BS_CAN_DISCARD (1u << 3)      /* DISCARD deallocates; the range then reads as zeroes */
+#define TGT_BS_CAN_WRITE_ZEROES (1u << 4) /* faster than writing them */
+#define TGT_BS_CAN_BLOCK_STATUS (1u << 5) /* tells mapped from deallocated ranges */
 #define TGT_BS_CAN_COMPARE_AND_WRITE (1u << 6) /* atomically, also against other hosts */
 #define TGT_BS_CAN_WRITE_SAME (1u << 7)        /* one pattern over a range */
 #define TGT_BS_CAN_PARTITIONS (1u << 8)        /* tape: more than one partition */
 #define TGT_BS_CAN_RESET (1u << 9)             /* passthrough: RESET reaches the device */
-#define TGT_BS_NEEDS_PATH (1u << 10)           /* open() needs a path; the host refuses a LUN without one */
-#define TGT_BS_FLAG_SYNC (1u << 11)            /* accepts TGT_BS_OPEN_SYNC (bsoflags sync) */
-#define TGT_BS_FLAG_DIRECT (1u << 12)          /* accepts TGT_BS_OPEN_DIRECT (bsoflags direct) */
+#define TGT_BS_NEEDS_PATH (1u << 10)  /* open() needs a path; the host refuses a LUN without one */
+#define TGT_BS_FLAG_SYNC (1u << 11)   /* accepts TGT_BS_OPEN_SYNC (bsoflags sync) */
+#define TGT_BS_FLAG_DIRECT (1u << 12) /* accepts TGT_BS_OPEN_DIRECT (bsoflags direct) */
 
 /* What a request asks for. */
 enum tgt_bs_op {
-	/* block: offset and length select bytes of the medium; iov holds exactly length bytes for READ
-	 * and WRITE, 2 x length for COMPARE_AND_WRITE (first what to compare, then what to write), one
-	 * pattern (length is a multiple of it) for WRITE_SAME, nothing for the others */
+	/*
+	 * block: offset and length select bytes of the medium; iov holds exactly length bytes for
+	 * READ and WRITE, 2 x length for COMPARE_AND_WRITE (first what to compare, then what to
+	 * write), one pattern (length is a multiple of it) for WRITE_SAME, nothing for the others
+	 */
 	TGT_BS_READ = 1,
 	TGT_BS_WRITE = 2,
-	TGT_BS_FLUSH = 3,        /* everything completed before it becomes durable; offset, length 0 */
-	TGT_BS_DISCARD = 4,      /* deallocate what can be; all of the range reads as zeroes afterwards */
+	TGT_BS_FLUSH = 3,   /* everything completed before it becomes durable; offset, length 0 */
+	TGT_BS_DISCARD = 4, /* deallocate what can be; the range then reads as zeroes */
 	TGT_BS_WRITE_ZEROES = 5, /* TGT_BS_REQ_UNMAP: it may deallocate; else it stays allocated */
-	TGT_BS_BLOCK_STATUS = 6, /* fills extents[] from offset on, at least one, at most max_extents */
+	TGT_BS_BLOCK_STATUS = 6, /* fills extents[] from offset on: 1 to max_extents of them */
 	TGT_BS_COMPARE_AND_WRITE = 7,
 	TGT_BS_WRITE_SAME = 8,
 
 	/* tape; positions are logical object identifiers counted from 0 within a partition */
-	TGT_BS_TAPE_READ = 32,            /* record_size 0: one record of up to length bytes, actual is the
-					   * record's true length (it may exceed length).  Else up to
-					   * length / record_size records of that size, back to back in iov,
-					   * ending before the first that differs (status RECORD_LENGTH, info
-					   * its true length; it has been passed over); actual is bytes read.
-					   * A filemark met is passed over (FILEMARK) */
-	TGT_BS_TAPE_WRITE = 33,           /* record_size 0: one record of length bytes; else length /
-					   * record_size records.  What followed on the tape is gone */
-	TGT_BS_TAPE_WRITE_FILEMARKS = 34, /* count of them; without TGT_BS_REQ_IMMED all is durable */
-	TGT_BS_TAPE_SPACE = 35,           /* space_code, count signed; residue: what was not spaced over */
-	TGT_BS_TAPE_LOCATE = 36,          /* to object offset in partition */
-	TGT_BS_TAPE_REWIND = 37,          /* durable, then to object 0 of partition 0 or the current one */
-	TGT_BS_TAPE_POSITION = 38,        /* only fills the position fields */
-	TGT_BS_TAPE_ERASE = 39,           /* from here; TGT_BS_REQ_LONG: to the end of the partition */
+	TGT_BS_TAPE_READ = 32,  /* record_size 0: one record of up to length bytes, actual is the
+				 * record's true length (it may exceed length).  Else up to
+				 * length / record_size records of that size, back to back in iov,
+				 * ending before the first that differs (status RECORD_LENGTH, info
+				 * its true length; it has been passed over); actual is bytes read.
+				 * A filemark met is passed over (FILEMARK) */
+	TGT_BS_TAPE_WRITE = 33, /* record_size 0: one record of length bytes; else length /
+				 * record_size records.  What followed on the tape is gone */
+	TGT_BS_TAPE_WRITE_FILEMARKS = 34, /* count of them; durable without REQ_IMMED */
+	TGT_BS_TAPE_SPACE = 35,    /* space_code, count signed; residue: what was not spaced over */
+	TGT_BS_TAPE_LOCATE = 36,   /* to object offset in partition */
+	TGT_BS_TAPE_REWIND = 37,   /* durable, then to object 0 of partition 0 or the current one */
+	TGT_BS_TAPE_POSITION = 38, /* only fills the position fields */
+	TGT_BS_TAPE_ERASE = 39,    /* from here; TGT_BS_REQ_LONG: to the end of the partition */
 	TGT_BS_TAPE_LOAD = 40,
-	TGT_BS_TAPE_UNLOAD = 41,          /* durable, then out */
-	TGT_BS_TAPE_FORMAT = 42,          /* count partitions, of equal size */
+	TGT_BS_TAPE_UNLOAD = 41, /* durable, then out */
+	TGT_BS_TAPE_FORMAT = 42, /* count partitions, of equal size */
 
 	/* passthrough */
 	TGT_BS_CDB = 64,  /* cdb, cdb_len, data direction by flags, iov and length, timeout_ms */
@@ -121,31 +123,31 @@ enum tgt_bs_space_code {
 /* How a request ended.  Only the host turns this into SCSI status and sense. */
 enum tgt_bs_status {
 	TGT_BS_OK = 0,
-	TGT_BS_ERR_MISCOMPARE = 1,      /* info: byte offset, from the start of the compare buffer */
-	TGT_BS_ERR_NO_SPACE = 2,        /* the store is full; nothing is promised about the range */
-	TGT_BS_ERR_READ = 3,            /* medium error; info: byte offset of the first bad byte */
-	TGT_BS_ERR_WRITE = 4,           /* the same, for writing */
-	TGT_BS_ERR_FLUSH = 5,           /* what was written before may be lost: the LU's error is sticky */
-	TGT_BS_ERR_HARDWARE = 6,        /* the store is broken, not one place on it */
-	TGT_BS_ERR_NOT_READY = 7,       /* the store can't serve now; it may again later */
+	TGT_BS_ERR_MISCOMPARE = 1, /* info: byte offset, from the start of the compare buffer */
+	TGT_BS_ERR_NO_SPACE = 2,   /* the store is full; nothing is promised about the range */
+	TGT_BS_ERR_READ = 3,       /* medium error; info: byte offset of the first bad byte */
+	TGT_BS_ERR_WRITE = 4,      /* the same, for writing */
+	TGT_BS_ERR_FLUSH = 5,    /* what was written before may be lost: the LU's error is sticky */
+	TGT_BS_ERR_HARDWARE = 6, /* the store is broken, not one place on it */
+	TGT_BS_ERR_NOT_READY = 7, /* the store can't serve now; it may again later */
 	TGT_BS_ERR_NO_MEDIUM = 8,
 	TGT_BS_ERR_WRITE_PROTECTED = 9,
 	TGT_BS_ERR_TIMED_OUT = 10,
-	TGT_BS_ERR_CANCELLED = 11,      /* cancel() reached it before it had any effect */
+	TGT_BS_ERR_CANCELLED = 11, /* cancel() reached it before it had any effect */
 	TGT_BS_ERR_NOT_SUPPORTED = 12,
-	TGT_BS_ERR_INVALID = 13,        /* the request makes no sense to this store */
-	TGT_BS_ERR_OUT_OF_RANGE = 14,   /* beyond the end; info: byte offset of the first such byte */
-	TGT_BS_ERR_BUSY = 15,           /* try again */
-	TGT_BS_ERR_FENCED = 16,         /* another host took the store over */
-	TGT_BS_ERR_TRANSPORT = 17,      /* the device didn't answer; it may or may not have acted */
-	TGT_BS_ERR_SCSI = 18,           /* CDB: see scsi_status and sense */
+	TGT_BS_ERR_INVALID = 13,      /* the request makes no sense to this store */
+	TGT_BS_ERR_OUT_OF_RANGE = 14, /* beyond the end; info: byte offset of the first such byte */
+	TGT_BS_ERR_BUSY = 15,         /* try again */
+	TGT_BS_ERR_FENCED = 16,       /* another host took the store over */
+	TGT_BS_ERR_TRANSPORT = 17,    /* the device didn't answer; it may or may not have acted */
+	TGT_BS_ERR_SCSI = 18,         /* CDB: see scsi_status and sense */
 
-	TGT_BS_ERR_FILEMARK = 32,       /* tape: met a filemark; residue tells how much is left */
+	TGT_BS_ERR_FILEMARK = 32, /* tape: met a filemark; residue tells how much is left */
 	TGT_BS_ERR_END_OF_DATA = 33,
-	TGT_BS_ERR_EARLY_WARNING = 34,  /* written; the end of the partition is near */
-	TGT_BS_ERR_END_OF_MEDIUM = 35,  /* not written: the partition is full */
-	TGT_BS_ERR_BEGINNING = 36,      /* beginning of the partition met while spacing backwards */
-	TGT_BS_ERR_RECORD_LENGTH = 37   /* fixed-size READ met a record of another size (info) */
+	TGT_BS_ERR_EARLY_WARNING = 34, /* written; the end of the partition is near */
+	TGT_BS_ERR_END_OF_MEDIUM = 35, /* not written: the partition is full */
+	TGT_BS_ERR_BEGINNING = 36,     /* beginning of the partition met while spacing backwards */
+	TGT_BS_ERR_RECORD_LENGTH = 37  /* fixed-size READ met a record of another size (info) */
 };
 
 #define TGT_BS_WOULD_BLOCK 1 /* returned by submit(): call again on a worker */
@@ -173,7 +175,7 @@ struct tgt_bs_request {
 	uint32_t iovcnt;
 	/* results */
 	uint32_t status; /* enum tgt_bs_status; the host sets TGT_BS_OK before submit() */
-	uint64_t actual; /* READ, WRITE, TAPE_*, CDB: bytes moved (block ops: set only when short) */
+	uint64_t actual; /* READ, WRITE, TAPE_*, CDB: bytes moved (block: set only when short) */
 	uint64_t info;   /* by status, see there */
 	/* the module's own request_size bytes, aligned to 16, not initialised */
 	void *module_data;
@@ -190,14 +192,14 @@ struct tgt_bs_request {
 	uint32_t space_code;  /* enum tgt_bs_space_code */
 	uint32_t partition;   /* LOCATE; result of every tape operation: the current one */
 	uint32_t pos_flags;   /* result of every tape operation: TGT_BS_POS_* */
-	uint64_t pos_object;  /* result of every tape operation: the logical object identifier here */
+	uint64_t pos_object;  /* result of every tape operation: logical object identifier */
 	uint64_t pos_file;    /* result of every tape operation: filemarks before here */
 
 	/* passthrough */
 	const uint8_t *cdb;
 	uint32_t cdb_len;
 	uint32_t timeout_ms;
-	uint8_t *sense;       /* room for sense_size bytes */
+	uint8_t *sense; /* room for sense_size bytes */
 	uint32_t sense_size;
 	uint32_t sense_len;   /* result */
 	uint32_t scsi_status; /* result: SAM status byte */
@@ -232,15 +234,15 @@ struct tgt_bs_value {
 	const char *text; /* STRING, FILE; valid until close() */
 };
 
-/* What open() gets; valid during the call, except lu, path and the texts of values: until close(). */
+/* What open() gets; valid during the call; lu, path and the texts of values until close(). */
 struct tgt_bs_open_args {
 	uint32_t struct_size;
 	uint32_t flags; /* TGT_BS_OPEN_* */
 	struct tgt_bs_lu *lu;
 	const char *path;                  /* NULL: none was given */
-	const struct tgt_bs_value *values; /* one for each row of the module's options, in that order */
-	uint64_t size;       /* size the operator asked for; 0: the store's own */
-	uint32_t block_size; /* logical block length the LUN will have */
+	const struct tgt_bs_value *values; /* one for each row of its options, in order */
+	uint64_t size;                     /* size the operator asked for; 0: the store's own */
+	uint32_t block_size;               /* logical block length the LUN will have */
 	uint32_t reserved;
 };
 #define TGT_BS_OPEN_READONLY (1u << 0)
@@ -282,15 +284,17 @@ struct tgt_bs_host {
 	/* One line for the operator: say what, which and why.  lu may be NULL. */
 	void (*log)(struct tgt_bs_lu *lu, int level, const char *format, ...);
 
-	/* Calls fn(arg, epoll events) on the reactor while fd is ready for events (EPOLLIN, EPOLLOUT).
-	 * On the reactor's thread (channel_open(), submit(), callbacks); unwatch likewise. */
+	/* Calls fn(arg, epoll events) on the reactor while fd is ready for events (EPOLLIN,
+	 * EPOLLOUT). On the reactor's thread (channel_open(), submit(), callbacks); unwatch
+	 * likewise. */
 	int (*fd_watch)(struct tgt_bs_reactor *reactor, int fd, uint32_t events,
-			void (*fn)(void *arg, uint32_t events), void *arg, struct tgt_bs_watch **watch);
+			void (*fn)(void *arg, uint32_t events), void *arg,
+			struct tgt_bs_watch **watch);
 	void (*fd_unwatch)(struct tgt_bs_watch *watch);
 
 	/* Calls fn(arg) once after delay_ms.  On the reactor's thread; del also after it fired. */
-	int (*timer_add)(struct tgt_bs_reactor *reactor, uint32_t delay_ms, void (*fn)(void *arg), void *arg,
-			 struct tgt_bs_timer **timer);
+	int (*timer_add)(struct tgt_bs_reactor *reactor, uint32_t delay_ms, void (*fn)(void *arg),
+			 void *arg, struct tgt_bs_timer **timer);
 	void (*timer_del)(struct tgt_bs_timer *timer);
 
 	/* The medium's size is now this many bytes. */
@@ -305,9 +309,9 @@ struct tgt_bs_host {
 struct tgt_bs_state_ops {
 	uint32_t struct_size;
 	uint32_t reserved;
-	/* Worker thread, may block.  get: *len is the room, then the length; -ENOENT when there is none;
-	 * *version identifies the value.  cas: replaces the value if its version still is expected (0: if
-	 * there is none), durably, else -ESTALE; *version becomes the new one. */
+	/* Worker thread, may block.  get: *len is the room, then the length; -ENOENT when there is
+	 * none; *version identifies the value.  cas: replaces the value if its version still is
+	 * expected (0: if there is none), durably, else -ESTALE; *version becomes the new one. */
 	int (*get)(void *store, const char *key, void *buf, size_t *len, uint64_t *version);
 	int (*cas)(void *store, const char *key, const void *buf, size_t len, uint64_t expected,
 		   uint64_t *version);
@@ -326,31 +330,33 @@ struct tgt_bs_module {
 	uint32_t capabilities; /* TGT_BS_CAN_* and others above */
 	uint32_t thread_model; /* enum tgt_bs_thread_model */
 	uint32_t request_size; /* bytes of module_data in each request; at most 4096 */
-	const struct tgt_bs_option *options; /* nr_options rows of options->struct_size bytes each */
+	const struct tgt_bs_option *options; /* nr_options rows of options->struct_size each */
 	uint32_t nr_options;
 	uint32_t reserved;
 
-	/* Worker thread, may block.  On failure a message of at most error_size bytes (with its NUL) says
-	 * why, and nothing is kept open. */
-	int (*open)(const struct tgt_bs_open_args *args, void **store, char *error, size_t error_size);
+	/* Worker thread, may block.  On failure a message of at most error_size bytes (with its
+	 * NUL) says why, and nothing is kept open. */
+	int (*open)(const struct tgt_bs_open_args *args, void **store, char *error,
+		    size_t error_size);
 	/* Worker thread, may block; every channel is closed and no request is outstanding. */
 	void (*close)(void *store);
 	/* Any thread, must not block for long; also after open() for a changed size. */
 	int (*geometry)(void *store, struct tgt_bs_geometry *geometry);
 
-	/* REACTOR: on that reactor's thread, once for each reactor before its first submit().  May be NULL;
-	 * submit() then gets a NULL channel. */
+	/* REACTOR: on that reactor's thread, once for each reactor before its first submit().  May
+	 * be NULL; submit() then gets a NULL channel. */
 	int (*channel_open)(void *store, struct tgt_bs_reactor *reactor, void **channel);
 	void (*channel_close)(void *store, void *channel);
 
-	/* 0: complete() is or will be called exactly once.  -errno: it never will, and the host ends the
-	 * request as TGT_BS_ERR_HARDWARE (-EAGAIN: as BUSY).  TGT_BS_WOULD_BLOCK: see the thread model. */
+	/* 0: complete() is or will be called exactly once.  -errno: it never will, and the host
+	 * ends the request as TGT_BS_ERR_HARDWARE (-EAGAIN: as BUSY).  TGT_BS_WOULD_BLOCK: see the
+	 * thread model. */
 	int (*submit)(void *store, void *channel, struct tgt_bs_request *request);
-	/* REACTOR: after a loop turn in which submit() returned 0 on the channel: submit the batch.  May be
-	 * NULL. */
-	void (*turn_end)(void *store, void *channel);
-	/* A wish, on the thread that submitted: the request still completes, with CANCELLED or otherwise.
+	/* REACTOR: after a loop turn in which submit() returned 0 on the channel: submit the batch.
 	 * May be NULL. */
+	void (*turn_end)(void *store, void *channel);
+	/* A wish, on the thread that submitted: the request still completes, with CANCELLED or
+	 * otherwise. May be NULL. */
 	void (*cancel)(void *store, void *channel, struct tgt_bs_request *request);
 
 	const struct tgt_bs_state_ops *state; /* NULL: the host keeps the blobs in files */
@@ -378,21 +384,24 @@ typedef const struct tgt_bs_module *(*tgt_bs_module_fn)(const struct tgt_bs_host
 
 /*
  * TGT_BS_MODULE(descriptor, host_pointer): defines the note and the entry point.  descriptor is a
- * struct tgt_bs_module, host_pointer a const struct tgt_bs_host * that is set before the daemon calls
- * anything else.
+ * struct tgt_bs_module, host_pointer a const struct tgt_bs_host * that is set before the daemon
+ * calls anything else.
  */
-#define TGT_BS_MODULE(descriptor, host_pointer)                                                                \
-	__attribute__((used, section(".note.tgt"), aligned(4))) static const struct tgt_bs_note tgt_bs_note_ = { \
-	    4, 12, TGT_BS_NOTE_TYPE, {'t', 'g', 't', 0}, TGT_BS_NOTE_MAGIC, TGT_BS_ABI_MAJOR,                   \
-	    TGT_BS_ABI_MINOR, sizeof(struct tgt_bs_module)};                                                    \
-	TGT_BS_EXTERN __attribute__((visibility("default"))) const struct tgt_bs_module *tgt_bs_module(         \
-	    const struct tgt_bs_host *host);                                                                   \
-	const struct tgt_bs_module *tgt_bs_module(const struct tgt_bs_host *host)                               \
-	{                                                                                                      \
-		(host_pointer) = host;                                                                         \
-		return &(descriptor);                                                                          \
-	}                                                                                                      \
+/* clang-format off */
+#define TGT_BS_MODULE(descriptor, host_pointer)							\
+	__attribute__((used, section(".note.tgt"), aligned(4)))					\
+	static const struct tgt_bs_note tgt_bs_note_ = {					\
+		4, 12, TGT_BS_NOTE_TYPE, {'t', 'g', 't', 0}, TGT_BS_NOTE_MAGIC,			\
+		TGT_BS_ABI_MAJOR, TGT_BS_ABI_MINOR, sizeof(struct tgt_bs_module)};		\
+	TGT_BS_EXTERN __attribute__((visibility("default")))					\
+	const struct tgt_bs_module *tgt_bs_module(const struct tgt_bs_host *tgt_bs_host_);	\
+	const struct tgt_bs_module *tgt_bs_module(const struct tgt_bs_host *tgt_bs_host_)	\
+	{											\
+		(host_pointer) = tgt_bs_host_;							\
+		return &(descriptor);								\
+	}											\
 	struct tgt_bs_module /* so that the macro takes a semicolon */
+/* clang-format on */
 
 #ifdef __cplusplus
 }

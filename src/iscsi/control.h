@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What management may do with the iSCSI side: targets, portals, accounts, access rules, sessions.  All on
- * the control reactor (number 0), which also accepts and logs in connections.  Functions return 0 or a
- * negative errno: -EEXIST there already, -ENOENT not there, -EINVAL makes no sense, -ENOMEM.
+ * What management may do with the iSCSI side: targets, portals, accounts, access rules, sessions.
+ * All on the control reactor (number 0), which also accepts and logs in connections.  Functions
+ * return 0 or a negative errno: -EEXIST there already, -ENOENT not there, -EINVAL makes no sense,
+ * -ENOMEM.
  */
 #ifndef TGT_ISCSI_CONTROL_H
 #define TGT_ISCSI_CONTROL_H
@@ -25,32 +26,32 @@ struct iscsi_binding {
 
 /* A session as management sees it; written at login and logout. */
 struct iscsi_session_info {
-	struct list link;           /* in iscsi_target.sessions, newest first */
-	uint64_t id;                /* nexus id, the "I_T nexus" number, TSIH */
+	struct list link; /* in iscsi_target.sessions, newest first */
+	uint64_t id;      /* nexus id, the "I_T nexus" number, TSIH */
 	uint32_t cid;
 	char initiator[ISCSI_NAME_MAX + 1];
 	char alias[256];
-	char address[64];           /* the peer's, without port */
+	char address[64]; /* the peer's, without port */
 	void *session;
 };
 
 #define ISCSI_NR_PARAMS 27
 
 struct iscsi_target {
-	struct target *scsi;        /* scsi->transport is this */
+	struct target *scsi;              /* scsi->transport is this */
 	uint32_t params[ISCSI_NR_PARAMS]; /* see iscsi_param_names() */
-	struct list addresses;      /* struct iscsi_binding: ALL, a.b.c.d[/n], IPv6[/n] */
-	struct list names;          /* struct iscsi_binding: initiator names */
-	struct list accounts;       /* struct iscsi_binding */
-	struct list sessions;       /* struct iscsi_session_info */
+	struct list addresses;            /* struct iscsi_binding: ALL, a.b.c.d[/n], IPv6[/n] */
+	struct list names;                /* struct iscsi_binding: initiator names */
+	struct list accounts;             /* struct iscsi_binding */
+	struct list sessions;             /* struct iscsi_session_info */
 	bool deleting;
 };
 
 /* Portals, by address; the first one is 127.0.0.1:3260's place: [::] and 0.0.0.0 by default. */
 struct iscsi_portal {
 	struct list link;
-	char text[80];              /* "127.0.0.1:3260", "[::1]:3260" */
-	uint16_t tag;               /* target portal group tag */
+	char text[80]; /* "127.0.0.1:3260", "[::1]:3260" */
+	uint16_t tag;  /* target portal group tag */
 };
 const struct list *iscsi_portals(void); /* newest first, as stgt lists them */
 /* text: ADDR[:PORT]; IPv6 in brackets.  error (of size bytes) gets a line that says why. */
@@ -64,13 +65,13 @@ void iscsi_set_nop_defaults(uint32_t interval, uint32_t count);
 int iscsi_target_create(uint32_t tid, const char *name, struct iscsi_target **target);
 struct iscsi_target *iscsi_target_find(uint32_t tid);
 /*
- * Closes the target's sessions (on their reactors), unpublishes and destroys its LUs, frees it; then
- * done(arg).  A store that hangs delays only the freeing: done is called after at most 5 s.  The tid and
- * the name are free again at once.
+ * Closes the target's sessions (on their reactors), unpublishes and destroys its LUs, frees it;
+ * then done(arg).  A store that hangs delays only the freeing: done is called after at most 5 s.
+ * The tid and the name are free again at once.
  */
 void iscsi_target_delete(struct iscsi_target *target, void (*done)(void *arg), void *arg);
-/* "ready" or "offline": an offline target accepts no login, and its sessions' commands get BUSY … NOT
- * READY. */
+/* "ready" or "offline": an offline target accepts no login, and its sessions' commands get BUSY …
+ * NOT READY. */
 void iscsi_target_set_ready(struct iscsi_target *target, bool ready);
 
 /* Parameters in the order in which stgt shows them (compat/), with their defaults. */
@@ -94,7 +95,8 @@ const struct list *iscsi_accounts(void);
 int iscsi_account_add(const char *user, const char *password);
 /* Also unbinds it everywhere. */
 int iscsi_account_delete(const char *user);
-/* target NULL: for discovery sessions.  A target has any number of incoming ones and one outgoing. */
+/* target NULL: for discovery sessions.  A target has any number of incoming ones and one outgoing.
+ */
 int iscsi_account_bind(struct iscsi_target *target, const char *user, bool outgoing);
 int iscsi_account_unbind(struct iscsi_target *target, const char *user, bool outgoing);
 const struct list *iscsi_discovery_accounts(void); /* struct iscsi_binding */

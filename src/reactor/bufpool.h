@@ -13,9 +13,9 @@
 
 #include "util/list.h"
 
-#define BUF_MAX_PIECE (256u << 10)             /* the largest single buffer */
-#define BUF_MAX_IOV 65                         /* pieces of one databuf */
-#define BUF_MAX_BYTES (64u * BUF_MAX_PIECE)    /* 16 MiB: the largest databuf */
+#define BUF_MAX_PIECE (256u << 10)          /* the largest single buffer */
+#define BUF_MAX_IOV 65                      /* pieces of one databuf */
+#define BUF_MAX_BYTES (64u * BUF_MAX_PIECE) /* 16 MiB: the largest databuf */
 
 struct bufpool;
 
@@ -42,8 +42,8 @@ void bufpool_destroy(struct bufpool *pool);
 /* Fills buf with length (1 … BUF_MAX_BYTES) bytes of undefined content; false when there is no room
  * now, or others are in line. */
 bool bufpool_get(struct bufpool *pool, struct databuf *buf, uint32_t length);
-/* The same, but gets in line when there is no room: true when granted at once (granted() is then not
- * called).  w's buf, length and granted are set by the caller. */
+/* The same, but gets in line when there is no room: true when granted at once (granted() is then
+ * not called).  w's buf, length and granted are set by the caller. */
 bool bufpool_get_wait(struct bufpool *pool, struct buf_waiter *w);
 void bufpool_cancel(struct buf_waiter *w);
 /* Empties buf; harmless on an empty one. */

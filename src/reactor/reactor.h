@@ -5,8 +5,8 @@
  *
  * One turn of the loop: wait for events, run their callbacks, timers, messages; then the three
  * deferred lists until all are empty, in this order: WORK (tasks that became ready, completions),
- * SUBMIT (stores hand over what was queued, in one syscall), FLUSH (connections send what is ready, in
- * one syscall).  So whatever became ready in a turn leaves together.
+ * SUBMIT (stores hand over what was queued, in one syscall), FLUSH (connections send what is ready,
+ * in one syscall).  So whatever became ready in a turn leaves together.
  */
 #ifndef TGT_REACTOR_REACTOR_H
 #define TGT_REACTOR_REACTOR_H
@@ -24,8 +24,8 @@ struct reactor;
 /* A file descriptor in the loop.  Embedded in what it belongs to. */
 struct fd_watch {
 	int fd;
-	uint32_t events;                                        /* as last asked for; 0: not watched */
-	void (*fn)(struct fd_watch *watch, uint32_t events);    /* may unwatch and free itself */
+	uint32_t events;                                     /* as last asked for; 0: not watched */
+	void (*fn)(struct fd_watch *watch, uint32_t events); /* may unwatch and free itself */
 	struct reactor *reactor;
 };
 
@@ -51,10 +51,11 @@ struct deferred {
 
 enum deferred_stage { DEFER_WORK, DEFER_SUBMIT, DEFER_FLUSH, DEFER_STAGES };
 
-/* Starts count reactors; number 0 is the calling thread, which enters its loop by reactor_run().  The
- * others' threads start at once.  buffer_bytes bounds each one's bufpool.  0 or -errno. */
+/* Starts count reactors; number 0 is the calling thread, which enters its loop by reactor_run().
+ * The others' threads start at once.  buffer_bytes bounds each one's bufpool.  0 or -errno. */
 int reactors_start(unsigned count, size_t buffer_bytes);
-/* Ends the other reactors' loops, joins them, and frees all.  On reactor 0's thread, after its loop. */
+/* Ends the other reactors' loops, joins them, and frees all.  On reactor 0's thread, after its
+ * loop. */
 void reactors_stop(void);
 unsigned reactors_count(void);
 struct reactor *reactor_get(unsigned id);
@@ -87,10 +88,11 @@ void reactor_defer(struct reactor *reactor, enum deferred_stage stage, struct de
 void reactor_send(struct reactor *reactor, struct message *message);
 
 /*
- * Runs fn(arg, reactor) on every reactor, then done(arg) on the calling one: when done runs, each has
- * seen everything that was published before the call, and no callback that began earlier still runs.
- * fn may be NULL.  Calling reactor only; allocates (aborts when out of memory).
+ * Runs fn(arg, reactor) on every reactor, then done(arg) on the calling one: when done runs, each
+ * has seen everything that was published before the call, and no callback that began earlier still
+ * runs. fn may be NULL.  Calling reactor only; allocates (aborts when out of memory).
  */
-void reactors_visit(void (*fn)(void *arg, struct reactor *reactor), void (*done)(void *arg), void *arg);
+void reactors_visit(void (*fn)(void *arg, struct reactor *reactor), void (*done)(void *arg),
+		    void *arg);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads for what may block, shared by all logical units; they start on demand.  A gate caps how many
- * of them one owner may hold, so that one dead file can't take them all.
+ * Threads for what may block, shared by all logical units; they start on demand.  A gate caps how
+ * many of them one owner may hold, so that one dead file can't take them all.
  */
 #ifndef TGT_REACTOR_WORKERS_H
 #define TGT_REACTOR_WORKERS_H
@@ -11,6 +11,7 @@
 /* An owner's share.  Guarded by the pool's lock. */
 struct work_gate {
 	unsigned limit, running;
+	unsigned drainers;
 	struct list waiting;
 	struct list link; /* among the gates with something to run */
 };
@@ -27,8 +28,13 @@ int workers_start(unsigned max_threads);
 unsigned workers_stop(unsigned timeout_ms);
 
 void work_gate_init(struct work_gate *gate, unsigned limit);
-/* Any thread: fn runs on a worker, in order of submission but side by side up to the gate's limit. */
+/* Any thread: fn runs on a worker, in order of submission but side by side up to the gate's limit.
+ */
 void workers_submit(struct work_gate *gate, struct work *work);
+
+/* Waits until no job of the gate runs or waits; the gate's memory may then go.  Worker threads
+ * only. */
+void work_gate_drain(struct work_gate *gate);
 
 /* A gate for control work (opening stores and the like). */
 struct work_gate *workers_control_gate(void);

@@ -16,7 +16,8 @@ extern const struct opcode_row mode_rows[];
 /* reserve.c: RESERVE/RELEASE(6/10); pr.c: PERSISTENT RESERVE IN/OUT */
 extern const struct opcode_row reserve_rows[];
 extern const struct opcode_row pr_rows[];
-/* sbc_rw.c: READ, WRITE, VERIFY …; sbc_prov.c: UNMAP, WRITE SAME, GET LBA STATUS; sbc.c: the rest */
+/* sbc_rw.c: READ, WRITE, VERIFY …; sbc_prov.c: UNMAP, WRITE SAME, GET LBA STATUS; sbc.c: the rest
+ */
 extern const struct opcode_row sbc_rw_rows[];
 extern const struct opcode_row sbc_provisioning_rows[];
 extern const struct opcode_row sbc_rows[];
@@ -24,13 +25,14 @@ extern const struct opcode_row sbc_rows[];
 extern const struct opcode_row ssc_rows[];
 
 /* ---- mode.c: mode pages of an LU (SPC-5 7.5, SBC-4 6.5) ---- */
-int mode_state_create(struct lu *lu); /* sets lu->mode with the defaults of its device type; -errno */
+int mode_state_create(
+    struct lu *lu); /* sets lu->mode with the defaults of its device type; -errno */
 void mode_state_free(struct lu *lu);
 /* Bits that others ask for. */
-bool mode_d_sense(const struct lu *lu);         /* Control: descriptor format sense data */
-bool mode_swp(const struct lu *lu);             /* Control: software write protect */
-bool mode_wce(const struct lu *lu);             /* Caching: write cache enabled; without it writes are FUA */
-bool mode_tas(const struct lu *lu);             /* Control: TASK ABORTED status */
+bool mode_d_sense(const struct lu *lu); /* Control: descriptor format sense data */
+bool mode_swp(const struct lu *lu);     /* Control: software write protect */
+bool mode_wce(const struct lu *lu); /* Caching: write cache enabled; without it writes are FUA */
+bool mode_tas(const struct lu *lu); /* Control: TASK ABORTED status */
 /* tgtadm mode_page=page:subpage:length:byte…; 0 or -EINVAL.  Inside an exclusive operation. */
 int mode_set_page(struct lu *lu, const char *text);
 
@@ -49,7 +51,7 @@ void vpd_inquiry(struct scsi_task *t, uint8_t page, uint16_t allocation_length);
 /* ---- limits that VPD B0 reports and the commands enforce ---- */
 /* Largest transfer in blocks: what BUF_MAX_BYTES and the store allow. */
 uint32_t lu_max_transfer_blocks(const struct lu *lu);
-#define SBC_MAX_CAW_BLOCKS 255u          /* COMPARE AND WRITE */
+#define SBC_MAX_CAW_BLOCKS 255u /* COMPARE AND WRITE */
 #define SBC_MAX_UNMAP_DESCRIPTORS 256u
 uint32_t lu_max_unmap_blocks(const struct lu *lu);
 uint64_t lu_max_write_same_blocks(const struct lu *lu);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Logical units.  An LU is shared by all reactors; what changes while commands run is in its slices,
- * one a reactor.  Everything else in struct lu changes only inside an exclusive operation on all of the
- * LU (lu_exclusive_begin() with all set, or a row with ROW_EXCLUSIVE), when no other task of it is between
- * its checks and its end on any reactor; so readers need no lock.
+ * Logical units.  An LU is shared by all reactors; what changes while commands run is in its
+ * slices, one a reactor.  Everything else in struct lu changes only inside an exclusive operation
+ * on all of the LU (lu_exclusive_begin() with all set, or a row with ROW_EXCLUSIVE), when no other
+ * task of it is between its checks and its end on any reactor; so readers need no lock.
  */
 #ifndef TGT_SCSI_LU_H
 #define TGT_SCSI_LU_H
@@ -43,11 +43,11 @@ struct lu_counters {
 struct lu_slice {
 	struct lu *lu;
 	struct reactor *reactor;
-	struct list itls;      /* struct itl by slice_link: the I_T_L nexuses that live here */
-	struct list running;   /* tasks past the gate, by run_link */
-	struct list held;      /* tasks parked at the gate or before their checks, by run_link */
+	struct list itls;    /* struct itl by slice_link: the I_T_L nexuses that live here */
+	struct list running; /* tasks past the gate, by run_link */
+	struct list held;    /* tasks parked at the gate or before their checks, by run_link */
 	unsigned nr_running;
-	unsigned nr_tasks;     /* all tasks of this LU here, not yet done */
+	unsigned nr_tasks; /* all tasks of this LU here, not yet done */
 	/* the exclusive operation announced here, if any */
 	struct lu_exclusive *exclusive;
 	bool acknowledged;
@@ -61,40 +61,41 @@ struct lu {
 	struct target *target;
 	uint32_t lun;
 	const struct command_set *commands;
-	struct store *store;      /* NULL: none (the controller) */
-	char *path, *bsopts;      /* as given, or NULL; for show */
-	uint32_t store_flags;     /* TGT_BS_OPEN_* as given */
+	struct store *store;  /* NULL: none (the controller) */
+	char *path, *bsopts;  /* as given, or NULL; for show */
+	uint32_t store_flags; /* TGT_BS_OPEN_* as given */
 
 	struct lu_identity id;
-	uint8_t naa[8];           /* NAA locally assigned designator, from target name and LUN */
-	uint32_t block_size;      /* logical block length; a power of two, 512 … 65536 */
+	uint8_t naa[8];      /* NAA locally assigned designator, from target name and LUN */
+	uint32_t block_size; /* logical block length; a power of two, 512 … 65536 */
 	uint8_t block_shift;
-	uint64_t blocks;          /* number of logical blocks */
-	uint8_t lbppbe;           /* log2 of logical blocks per physical block */
-	uint16_t la_lba;          /* lowest aligned LBA */
+	uint64_t blocks;            /* number of logical blocks */
+	uint8_t lbppbe;             /* log2 of logical blocks per physical block */
+	uint16_t la_lba;            /* lowest aligned LBA */
 	uint16_t optimal_xfer_gran; /* blocks; 0: none */
 	uint32_t optimal_xfer_len;  /* blocks; 0: none */
-	uint16_t rotation_rate;   /* 0: not reported, 1: no rotation, else rpm */
-	bool readonly;            /* by the operator or the store */
+	uint16_t rotation_rate;     /* 0: not reported, 1: no rotation, else rpm */
+	bool readonly;              /* by the operator or the store */
 	bool removable;
-	bool thin;                /* thin provisioning reported, UNMAP allowed */
-	bool online;              /* the operator's wish */
-	bool store_online;        /* the store can be reached */
-	bool medium;              /* there is one */
-	bool started;             /* START STOP UNIT */
-	bool locked;              /* any nexus prevents removal: see itl->prevents */
-	bool failed;              /* sticky: a flush failed; every medium access ends HARDWARE ERROR */
-	bool sense_descriptor;    /* D_SENSE by default (sense_format); the mode page's bit is in mode */
-	struct mode_state *mode;  /* mode.c: current, saved, default, changeable values */
-	struct pr_state *pr;      /* pr.c; never NULL on an LU that has reservations */
-	uint64_t reserved_by;     /* RESERVE(6)/(10): nexus id of the holder, 0: none */
-	atomic_uint state_generation; /* counts exclusive operations on all of the LU: checks made under
-				       * an older one are made again before a task runs */
+	bool thin;             /* thin provisioning reported, UNMAP allowed */
+	bool online;           /* the operator's wish */
+	bool store_online;     /* the store can be reached */
+	bool medium;           /* there is one */
+	bool started;          /* START STOP UNIT */
+	bool locked;           /* any nexus prevents removal: see itl->prevents */
+	bool failed;           /* sticky: a flush failed; every medium access ends HARDWARE ERROR */
+	bool sense_descriptor; /* D_SENSE by default (sense_format); the mode page's bit is in mode
+				*/
+	struct mode_state *mode;      /* mode.c: current, saved, default, changeable values */
+	struct pr_state *pr;          /* pr.c; never NULL on an LU that has reservations */
+	uint64_t reserved_by;         /* RESERVE(6)/(10): nexus id of the holder, 0: none */
+	atomic_uint state_generation; /* counts exclusive operations on all of the LU: checks made
+				       * under an older one are made again before a task runs */
 
-	atomic_bool removed;      /* unpublished: no new tasks */
-	unsigned home;            /* the reactor that orders exclusive operations */
-	struct list exclusives;   /* home only: waiting ones; the first is granted or being drained */
-	struct lu_slice *slices;  /* reactors_count() of them */
+	atomic_bool removed;    /* unpublished: no new tasks */
+	unsigned home;          /* the reactor that orders exclusive operations */
+	struct list exclusives; /* home only: waiting ones; the first is granted or being drained */
+	struct lu_slice *slices; /* reactors_count() of them */
 };
 
 /* What a new LU is made of.  Strings are copied. */
@@ -113,13 +114,13 @@ struct lu_config {
  * Makes an LU (opens its store), then calls done(arg, lu, error) on the calling reactor.  It isn't
  * published yet: see target_publish_lu().  Control reactor.
  */
-void lu_create(const struct lu_config *config, void (*done)(void *arg, struct lu *lu, const char *error),
-	       void *arg);
+void lu_create(const struct lu_config *config,
+	       void (*done)(void *arg, struct lu *lu, const char *error), void *arg);
 
 /*
- * Ends an unpublished LU: aborts its tasks everywhere, waits until the store has given all buffers back,
- * closes it, frees it; then done(arg) on the calling reactor.  May take for ever when the store hangs;
- * nothing waits for it.  Control reactor.
+ * Ends an unpublished LU: aborts its tasks everywhere, waits until the store has given all buffers
+ * back, closes it, frees it; then done(arg) on the calling reactor.  May take for ever when the
+ * store hangs; nothing waits for it.  Control reactor.
  */
 void lu_destroy(struct lu *lu, void (*done)(void *arg), void *arg);
 
@@ -135,13 +136,15 @@ const char *lu_name(const struct lu *lu);
 /* Sums the slices' counters into out. */
 void lu_read_counters(const struct lu *lu, struct lu_counters *out);
 
-/* The store's size became this many bytes: CAPACITY DATA HAS CHANGED.  Inside an exclusive operation. */
+/* The store's size became this many bytes: CAPACITY DATA HAS CHANGED.  Inside an exclusive
+ * operation. */
 void lu_set_size(struct lu *lu, uint64_t bytes);
 
 /*
- * Exclusive operations.  While one is granted no other task runs on its range (or, with all, on the LU:
- * then new ones aren't even checked); granted() is called on the reactor that began it, once everything
- * in its way has drained.  Operations are ordered by the LU's home reactor, one at a time.
+ * Exclusive operations.  While one is granted no other task runs on its range (or, with all, on the
+ * LU: then new ones aren't even checked); granted() is called on the reactor that began it, once
+ * everything in its way has drained.  Operations are ordered by the LU's home reactor, one at a
+ * time.
  */
 struct lu_exclusive {
 	struct lu *lu;
@@ -158,12 +161,14 @@ struct lu_exclusive {
 };
 
 void lu_exclusive_begin(struct lu_exclusive *exclusive);
-/* Own reactor, in granted() or later; released(exclusive) (may be NULL) runs on it once the LU goes on
- * everywhere: only then the memory may be used again. */
-void lu_exclusive_end(struct lu_exclusive *exclusive, void (*released)(struct lu_exclusive *exclusive));
+/* Own reactor, in granted() or later; released(exclusive) (may be NULL) runs on it once the LU goes
+ * on everywhere: only then the memory may be used again. */
+void lu_exclusive_end(struct lu_exclusive *exclusive,
+		      void (*released)(struct lu_exclusive *exclusive));
 
-/* For management: change(lu, arg) runs inside an exclusive operation on all of the LU, on the calling
- * reactor, then done(arg). */
-void lu_change(struct lu *lu, void (*change)(struct lu *lu, void *arg), void (*done)(void *arg), void *arg);
+/* For management: change(lu, arg) runs inside an exclusive operation on all of the LU, on the
+ * calling reactor, then done(arg). */
+void lu_change(struct lu *lu, void (*change)(struct lu *lu, void *arg), void (*done)(void *arg),
+	       void *arg);
 
 #endif

@@ -15,20 +15,21 @@
 struct target;
 struct lu;
 
-#define TRANSPORT_ID_MAX 264 /* SPC-5 7.6.4: iSCSI names of up to 223 bytes, ",i,0x", ISID, padding */
+#define TRANSPORT_ID_MAX                                                                           \
+	264 /* SPC-5 7.6.4: iSCSI names of up to 223 bytes, ",i,0x", ISID, padding */
 
 struct nexus {
-	uint64_t id;                 /* unique for the life of the daemon, never 0 */
-	struct target *target;       /* holds a reference */
+	uint64_t id;           /* unique for the life of the daemon, never 0 */
+	struct target *target; /* holds a reference */
 	struct reactor *reactor;
 	uint8_t transport_id[TRANSPORT_ID_MAX]; /* the initiator port, SPC-5 7.6.4 */
 	uint16_t transport_id_len;
-	uint16_t relative_port;      /* relative target port identifier */
+	uint16_t relative_port; /* relative target port identifier */
 	uint16_t portal_group;
-	void *session;               /* the transport's */
-	struct itl **itls;           /* by LUN; NULL where not used yet */
+	void *session;     /* the transport's */
+	struct itl **itls; /* by LUN; NULL where not used yet */
 	uint32_t nr_itls;
-	struct list link;            /* target->nexuses[reactor id] */
+	struct list link; /* target->nexuses[reactor id] */
 	unsigned nr_tasks;
 	bool closing;
 	void (*closed)(struct nexus *nexus);
@@ -40,16 +41,17 @@ struct itl {
 	struct lu *lu;
 	struct lu_slice *slice;
 	struct list slice_link;
-	struct list tasks;           /* the task set, in order of arrival, by set_link */
-	unsigned nr_blocking;        /* ORDERED and HEAD OF QUEUE tasks in it */
-	unsigned nr_blocked;         /* tasks in it that wait for their turn */
-	bool aca;                    /* an auto contingent allegiance exists */
-	bool prevents;               /* PREVENT ALLOW MEDIUM REMOVAL */
+	struct list tasks;    /* the task set, in order of arrival, by set_link */
+	unsigned nr_blocking; /* ORDERED and HEAD OF QUEUE tasks in it */
+	unsigned nr_blocked;  /* tasks in it that wait for their turn */
+	bool aca;             /* an auto contingent allegiance exists */
+	bool prevents;        /* PREVENT ALLOW MEDIUM REMOVAL */
 	struct ua_queue ua;
 };
 
 /* Fills a nexus (session's memory) and links it; its reactor's thread.  transport_id is copied. */
-void nexus_open(struct nexus *nexus, struct target *target, const uint8_t *transport_id, size_t len);
+void nexus_open(struct nexus *nexus, struct target *target, const uint8_t *transport_id,
+		size_t len);
 
 /*
  * The I_T nexus is gone: aborts its tasks, releases RESERVE(6) reservations and PREVENTs, and calls
@@ -83,7 +85,8 @@ struct tmf {
 	struct nexus *nexus;
 	enum tmf_function function;
 	uint8_t lun[8];
-	struct scsi_task *task;  /* ABORT TASK, QUERY TASK: found by the transport by its tag, or NULL */
+	struct scsi_task
+	    *task; /* ABORT TASK, QUERY TASK: found by the transport by its tag, or NULL */
 	void (*done)(struct tmf *tmf, enum tmf_response response);
 	/* the core's */
 	struct lu *lu;
@@ -93,8 +96,8 @@ struct tmf {
 	enum tmf_response response;
 };
 
-/* Runs it; done is called on the nexus's reactor, when every task it affects has ended (or the LU was
- * fenced because its store hangs).  Never from within. */
+/* Runs it; done is called on the nexus's reactor, when every task it affects has ended (or the LU
+ * was fenced because its store hangs).  Never from within. */
 void tmf_submit(struct tmf *tmf);
 
 #endif

@@ -15,37 +15,39 @@
 #define NO_SERVICE_ACTION (-1)
 
 /* Row flags. */
-#define ROW_MEDIUM (1u << 0)         /* needs a medium, and an LU that is online and started */
-#define ROW_WRITES (1u << 1)         /* may change the medium: refused on a write-protected LU */
-#define ROW_RANGE (1u << 2)          /* accesses [lba, lba + blocks): drained and held by exclusives */
+#define ROW_MEDIUM (1u << 0) /* needs a medium, and an LU that is online and started */
+#define ROW_WRITES (1u << 1) /* may change the medium: refused on a write-protected LU */
+#define ROW_RANGE (1u << 2)  /* accesses [lba, lba + blocks): drained and held by exclusives */
 #define ROW_EXCLUSIVE_RANGE (1u << 3) /* runs alone on its range (COMPARE AND WRITE …) */
-#define ROW_EXCLUSIVE (1u << 4)      /* runs alone on the LU: it changes the LU's state */
-#define ROW_SKIP_UA (1u << 5)        /* runs in spite of a unit attention (INQUIRY, REPORT LUNS,
-				      * REQUEST SENSE; SAM-5 5.14) */
-#define ROW_NO_LU (1u << 6)          /* also on a LUN that has no logical unit */
-#define ROW_OFFLINE (1u << 7)        /* also when the LU is offline or fenced */
-#define ROW_LONG (1u << 8)           /* may take long (REPORT SUPPORTED OPERATION CODES timeouts) */
+#define ROW_EXCLUSIVE (1u << 4)       /* runs alone on the LU: it changes the LU's state */
+#define ROW_SKIP_UA                                                                                \
+	(1u << 5)             /* runs in spite of a unit attention (INQUIRY, REPORT LUNS,          \
+			       * REQUEST SENSE; SAM-5 5.14) */
+#define ROW_NO_LU (1u << 6)   /* also on a LUN that has no logical unit */
+#define ROW_OFFLINE (1u << 7) /* also when the LU is offline or fenced */
+#define ROW_LONG (1u << 8)    /* may take long (REPORT SUPPORTED OPERATION CODES timeouts) */
 
-/* Who may send it under a persistent reservation of another nexus (SPC-5 table 65, SBC-4 table 14). */
+/* Who may send it under a persistent reservation of another nexus (SPC-5 table 65, SBC-4 table 14).
+ */
 enum pr_rule {
-	PR_ALLOWED = 0,      /* under any reservation */
-	PR_READ,             /* conflicts under exclusive access types */
-	PR_WRITE,            /* conflicts under write exclusive and exclusive access types */
-	PR_SPECIAL,          /* the handler decides (PERSISTENT RESERVE OUT, RESERVE, RELEASE) */
+	PR_ALLOWED = 0, /* under any reservation */
+	PR_READ,        /* conflicts under exclusive access types */
+	PR_WRITE,       /* conflicts under write exclusive and exclusive access types */
+	PR_SPECIAL,     /* the handler decides (PERSISTENT RESERVE OUT, RESERVE, RELEASE) */
 };
 
 struct opcode_row {
 	uint8_t opcode;
-	int16_t service_action;     /* or NO_SERVICE_ACTION; in byte 1 bits 4…0, or bytes 8-9 of 7Fh */
+	int16_t service_action; /* or NO_SERVICE_ACTION; in byte 1 bits 4…0, or bytes 8-9 of 7Fh */
 	uint8_t cdb_len;
-	uint8_t direction;          /* enum data_direction */
-	uint8_t pr;                 /* enum pr_rule */
-	uint16_t flags;             /* ROW_* */
-	uint8_t usage[SCSI_MAX_CDB]; /* CDB usage data: bits that may be set; [0] is the opcode.  Bits
-				      * outside it that are set are an INVALID FIELD IN CDB */
+	uint8_t direction;           /* enum data_direction */
+	uint8_t pr;                  /* enum pr_rule */
+	uint16_t flags;              /* ROW_* */
+	uint8_t usage[SCSI_MAX_CDB]; /* CDB usage data: bits that may be set; [0] is the opcode.
+				      * Bits outside it that are set are an INVALID FIELD IN CDB */
 	/*
-	 * At arrival: checks fields, sets t->lba, t->blocks, t->transfer_length.  False: it has ended the
-	 * task.  NULL for commands without such fields.  Data-Out commands must have one.
+	 * At arrival: checks fields, sets t->lba, t->blocks, t->transfer_length.  False: it has
+	 * ended the task.  NULL for commands without such fields.  Data-Out commands must have one.
 	 */
 	bool (*prepare)(struct scsi_task *t);
 	/* Runs the command; it ends the task now or in a later callback. */
@@ -56,9 +58,10 @@ struct opcode_row {
 
 /* The commands of a device type: rows sorted by opcode, then service action. */
 struct command_set {
-	uint8_t device_type;      /* peripheral device type, SPC-5 table 150 */
-	const char *name;         /* as tgtadm prints it: "disk", "cd/dvd", "controller" … */
-	const struct opcode_row *const *tables; /* NULL-terminated list of tables, each ended by .run NULL */
+	uint8_t device_type; /* peripheral device type, SPC-5 table 150 */
+	const char *name;    /* as tgtadm prints it: "disk", "cd/dvd", "controller" … */
+	const struct opcode_row *const
+	    *tables; /* NULL-terminated list of tables, each ended by .run NULL */
 };
 
 extern const struct command_set disk_commands;
@@ -72,7 +75,8 @@ void opcode_init(void);
 
 enum opcode_result { OPCODE_FOUND, OPCODE_UNKNOWN, OPCODE_BAD_SERVICE_ACTION };
 /* The row for a CDB, or why not.  Constant time. */
-enum opcode_result opcode_find(const struct command_set *set, const uint8_t *cdb, const struct opcode_row **row);
+enum opcode_result opcode_find(const struct command_set *set, const uint8_t *cdb,
+			       const struct opcode_row **row);
 /* False: it ended t with INVALID FIELD IN CDB at the first bit that the usage data forbid. */
 bool opcode_check_cdb(struct scsi_task *t);
 

@@ -83,16 +83,16 @@ struct sense {
 	uint16_t asc;
 	bool info_valid;
 	uint64_t information;
-	bool sks_valid;             /* field pointer, 4.4.2.4.2 */
-	bool in_cdb;                /* C/D: the error is in the CDB, else in the parameter data */
-	int bit;                    /* or -1 */
+	bool sks_valid; /* field pointer, 4.4.2.4.2 */
+	bool in_cdb;    /* C/D: the error is in the CDB, else in the parameter data */
+	int bit;        /* or -1 */
 	uint16_t field;
-	bool filemark, eom, ili;    /* stream commands */
+	bool filemark, eom, ili; /* stream commands */
 	bool deferred;
 };
 
-/* Writes sense data into out (SENSE_MAX bytes), in descriptor or fixed format (D_SENSE); returns the
- * length.  An INFORMATION that needs more than 32 bits is marked invalid in the fixed format
+/* Writes sense data into out (SENSE_MAX bytes), in descriptor or fixed format (D_SENSE); returns
+ * the length.  An INFORMATION that needs more than 32 bits is marked invalid in the fixed format
  * (SPC-5 4.4.3). */
 uint8_t sense_build(uint8_t *out, const struct sense *s, bool descriptor);
 

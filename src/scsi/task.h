@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A SCSI command on its way: from the transport through checks, data, task set and handler to status.
+ * A SCSI command on its way: from the transport through checks, data, task set and handler to
+ * status.
  *
  * Life of a task, all on the reactor of its nexus:
  *   scsi_task_submit()  finds LU and opcode row, checks (reservations, unit attention, CDB, medium)
- *   ops->want_data()    only with Data-Out: t->data holds t->data.length bytes for the transport to fill
- *   scsi_task_data_in() the transport says that they are there
- *   row->run()          when the task set and the LU's exclusive operations let it
- *   task_good() & co.   the handler (or a later callback of it) ends the task, exactly once
- *   ops->done()         status, sense and Data-In are final; the transport sends, then scsi_task_release()
+ *   ops->want_data()    only with Data-Out: t->data holds t->data.length bytes for the transport to
+ * fill scsi_task_data_in() the transport says that they are there row->run()          when the task
+ * set and the LU's exclusive operations let it task_good() & co.   the handler (or a later callback
+ * of it) ends the task, exactly once ops->done()         status, sense and Data-In are final; the
+ * transport sends, then scsi_task_release()
  */
 #ifndef TGT_SCSI_TASK_H
 #define TGT_SCSI_TASK_H
@@ -44,24 +45,31 @@ enum scsi_status {
 };
 
 /* SAM-5 8.6; the values are iSCSI's (RFC 7143 11.3.1). */
-enum task_attribute { ATTR_UNTAGGED = 0, ATTR_SIMPLE = 1, ATTR_ORDERED = 2, ATTR_HEAD = 3, ATTR_ACA = 4 };
+enum task_attribute {
+	ATTR_UNTAGGED = 0,
+	ATTR_SIMPLE = 1,
+	ATTR_ORDERED = 2,
+	ATTR_HEAD = 3,
+	ATTR_ACA = 4
+};
 
 enum data_direction { DATA_NONE, DATA_IN, DATA_OUT };
 
 enum task_state {
-	TASK_NEW,       /* being checked, or parked before that */
-	TASK_DATA,      /* waits for a buffer, or for the transport to fill it */
-	TASK_QUEUED,    /* in the task set, not allowed to run yet, or held by an exclusive operation */
-	TASK_RUNNING,   /* the handler has it */
-	TASK_DONE,      /* the transport has it */
+	TASK_NEW,     /* being checked, or parked before that */
+	TASK_DATA,    /* waits for a buffer, or for the transport to fill it */
+	TASK_QUEUED,  /* in the task set, not allowed to run yet, or held by an exclusive operation
+		       */
+	TASK_RUNNING, /* the handler has it */
+	TASK_DONE,    /* the transport has it */
 };
 
 /* What the transport does for a task, on the task's reactor. */
 struct task_ops {
 	/* t->data is there to be filled; may be called from within scsi_task_submit(). */
 	void (*want_data)(struct scsi_task *t);
-	/* The task has ended; never called from within scsi_task_submit() of the same task … it is: see
-	 * t->submitting.  With t->aborted set nothing is to be sent for it. */
+	/* The task has ended; never called from within scsi_task_submit() of the same task … it is:
+	 * see t->submitting.  With t->aborted set nothing is to be sent for it. */
 	void (*done)(struct scsi_task *t);
 };
 
@@ -69,15 +77,17 @@ struct scsi_task {
 	/* Set by the transport before scsi_task_submit(). */
 	struct nexus *nexus;
 	const struct task_ops *ops;
-	uint64_t tag;         /* the initiator task tag */
-	uint8_t lun[8];       /* SAM-5 4.7 */
+	uint64_t tag;   /* the initiator task tag */
+	uint8_t lun[8]; /* SAM-5 4.7 */
 	uint8_t cdb[SCSI_MAX_CDB];
-	uint8_t cdb_len;      /* bytes the transport received, at least 16 are valid (zero padded) */
-	uint8_t attribute;    /* enum task_attribute */
-	bool must_not_wait;   /* unsolicited data are under way: TASK SET FULL rather than wait for a buffer */
-	uint32_t expected_in; /* bytes the initiator expects to receive, to send; one of them is 0 */
+	uint8_t cdb_len;    /* bytes the transport received, at least 16 are valid (zero padded) */
+	uint8_t attribute;  /* enum task_attribute */
+	bool must_not_wait; /* unsolicited data are under way: TASK SET FULL rather than wait for a
+			       buffer */
+	uint32_t
+	    expected_in; /* bytes the initiator expects to receive, to send; one of them is 0 */
 	uint32_t expected_out;
-	void *module_data;    /* store_max_request_size() bytes for store.bs.module_data */
+	void *module_data; /* store_max_request_size() bytes for store.bs.module_data */
 
 	/* Found by the core. */
 	struct lu *lu; /* NULL: no such logical unit */
@@ -86,16 +96,18 @@ struct scsi_task {
 	const struct opcode_row *row;
 	uint8_t state; /* enum task_state */
 	bool aborted;
-	bool counted;  /* in slice->running */
+	bool counted;                /* in slice->running */
 	uint32_t checked_generation; /* lu->state_generation that the checks saw */
 
 	/* Set by row->prepare(): what the CDB asks for. */
 	uint64_t lba;
 	uint32_t blocks;
-	uint32_t transfer_length; /* bytes the CDB asks to move; the transport derives the residual from it */
+	uint32_t transfer_length; /* bytes the CDB asks to move; the transport derives the residual
+				     from it */
 
-	/* Data-Out: filled by the transport, min(transfer_length, expected_out) bytes.  Data-In: filled by
-	 * the handler, at most expected_in bytes are sent.  NULL iov when there is none. */
+	/* Data-Out: filled by the transport, min(transfer_length, expected_out) bytes.  Data-In:
+	 * filled by the handler, at most expected_in bytes are sent.  NULL iov when there is none.
+	 */
 	struct databuf data;
 
 	/* The result. */
@@ -103,15 +115,17 @@ struct scsi_task {
 	uint8_t sense_len;
 	uint8_t sense[SENSE_MAX];
 
-	/* For the handler: its store request, and a few words of state that live between its callbacks. */
+	/* For the handler: its store request, and a few words of state that live between its
+	 * callbacks. */
 	struct store_request store;
-	struct databuf scratch; /* a second buffer (compare, read-modify-write); released with the task */
+	struct databuf
+	    scratch; /* a second buffer (compare, read-modify-write); released with the task */
 	uint64_t work[6];
 	void *work_ptr;
 
 	/* The core's. */
-	struct list set_link;  /* in itl->tasks, in order of arrival */
-	struct list run_link;  /* in slice->running or slice->held */
+	struct list set_link; /* in itl->tasks, in order of arrival */
+	struct list run_link; /* in slice->running or slice->held */
 	struct buf_waiter waiter;
 	struct deferred deferred;
 	void (*resume)(struct scsi_task *t);
@@ -124,13 +138,14 @@ struct scsi_task {
 void scsi_task_submit(struct scsi_task *t);
 /* All of t->data has arrived. */
 void scsi_task_data_in(struct scsi_task *t);
-/* After done(), when all is sent: gives the buffers back.  The transport then owns the memory again. */
+/* After done(), when all is sent: gives the buffers back.  The transport then owns the memory
+ * again. */
 void scsi_task_release(struct scsi_task *t);
 /* Ends the task as soon as can be: done() follows, with t->aborted, perhaps at once.  Harmless on a
  * TASK_DONE one. */
 void scsi_task_abort(struct scsi_task *t);
-/* The transport could not get the Data-Out whole (digest error, protocol error): ends a TASK_DATA task
- * with CHECK CONDITION, this sense. */
+/* The transport could not get the Data-Out whole (digest error, protocol error): ends a TASK_DATA
+ * task with CHECK CONDITION, this sense. */
 void scsi_task_data_failed(struct scsi_task *t, enum sense_key key, uint16_t asc);
 
 /* ---- the handlers' side; each of these ends the task ---- */
@@ -141,7 +156,8 @@ void task_status(struct scsi_task *t, enum scsi_status status);
 void task_check_condition(struct scsi_task *t);
 /* CHECK CONDITION; asc is ASC << 8 | ASCQ. */
 void task_sense(struct scsi_task *t, enum sense_key key, uint16_t asc);
-/* ILLEGAL REQUEST, INVALID FIELD IN CDB, with field pointer: byte, and bit (7…0, or -1 for none). */
+/* ILLEGAL REQUEST, INVALID FIELD IN CDB, with field pointer: byte, and bit (7…0, or -1 for none).
+ */
 void task_invalid_cdb(struct scsi_task *t, unsigned byte, int bit);
 /* ILLEGAL REQUEST, INVALID FIELD IN PARAMETER LIST (or another asc), with field pointer. */
 void task_invalid_parameter(struct scsi_task *t, unsigned byte, int bit);
@@ -155,8 +171,8 @@ void task_store_status(struct scsi_task *t, const struct tgt_bs_request *request
 void task_reply(struct scsi_task *t, const void *data, size_t len, uint32_t allocation_length);
 
 /*
- * Gives t->data room for len bytes of Data-In (at most expected_in of them: less is allocated), then
- * calls resume(t), at once or when there is room.
+ * Gives t->data room for len bytes of Data-In (at most expected_in of them: less is allocated),
+ * then calls resume(t), at once or when there is room.
  */
 void task_get_data(struct scsi_task *t, uint32_t len, void (*resume)(struct scsi_task *t));
 /* The same for t->scratch, all of len. */
@@ -169,16 +185,18 @@ static inline uint8_t *task_out_data(struct scsi_task *t)
 }
 
 /*
- * Sets up t->store for op on bytes [offset, offset + length) with iov, and submits it; done(t) follows on
- * this reactor.  When the task was aborted meanwhile the core ends it and done is not called.
+ * Sets up t->store for op on bytes [offset, offset + length) with iov, and submits it; done(t)
+ * follows on this reactor.  When the task was aborted meanwhile the core ends it and done is not
+ * called.
  */
 void task_submit_store(struct scsi_task *t, enum tgt_bs_op op, uint32_t flags, uint64_t offset,
-		       uint64_t length, const struct databuf *buf, void (*done)(struct scsi_task *t));
+		       uint64_t length, const struct databuf *buf,
+		       void (*done)(struct scsi_task *t));
 /* The same with t->store.bs prepared by the caller (after store_request_init()). */
 void task_submit_prepared(struct scsi_task *t, void (*done)(struct scsi_task *t));
 
-/* Runs fn(t) later in this turn, or in the next one: long emulations yield by it.  Not called, and the
- * task ended by the core, when it was aborted meanwhile. */
+/* Runs fn(t) later in this turn, or in the next one: long emulations yield by it.  Not called, and
+ * the task ended by the core, when it was aborted meanwhile. */
 void task_continue(struct scsi_task *t, void (*fn)(struct scsi_task *t));
 
 #endif

@@ -17,8 +17,8 @@ struct ua_queue {
 	uint8_t count;
 };
 
-/* Adds a condition.  A reset (29h) replaces all others (SAM-5 table 44: highest precedence); when the queue is full the
- * lowest is dropped for INSUFFICIENT … never grows. */
+/* Adds a condition.  A reset (29h) replaces all others (SAM-5 table 44: highest precedence); when
+ * the queue is full the lowest is dropped for INSUFFICIENT … never grows. */
 void ua_add(struct ua_queue *queue, uint16_t asc);
 static inline bool ua_pending(const struct ua_queue *queue)
 {
@@ -33,8 +33,9 @@ void ua_clear(struct ua_queue *queue, uint16_t asc);
  * Asynchronous for other reactors: they get a message.  Any reactor.
  */
 void lu_establish_ua(struct lu *lu, uint16_t asc, uint64_t except);
-/* The same for the nexuses for which match(nexus, arg) holds.  Only inside an exclusive operation on all
- * of the LU (arg stays valid until it ends): it has taken effect everywhere before that ends. */
+/* The same for the nexuses for which match(nexus, arg) holds.  Only inside an exclusive operation
+ * on all of the LU (arg stays valid until it ends): it has taken effect everywhere before that
+ * ends. */
 void lu_establish_ua_matching(struct lu *lu, uint16_t asc,
 			      bool (*match)(const struct nexus *nexus, void *arg), void *arg);
 

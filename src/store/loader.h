@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds, checks and registers backing-store modules.  Called at start, before any other thread runs;
- * the lists don't change afterwards, so any thread may read them.  Modules are never unloaded.
+ * Finds, checks and registers backing-store modules.  Called at start, before any other thread
+ * runs; the lists don't change afterwards, so any thread may read them.  Modules are never
+ * unloaded.
  */
 #ifndef TGT_STORE_LOADER_H
 #define TGT_STORE_LOADER_H
@@ -16,10 +17,10 @@
 /* A module that was loaded. */
 struct store_module {
 	struct list link;
-	char *file;                         /* where it was found */
-	struct tgt_bs_module descriptor;    /* the host's copy: absent fields are zero */
-	struct tgt_bs_option *options;      /* the host's copy, descriptor.nr_options rows */
-	atomic_uint nr_luns;                /* LUNs that use it */
+	char *file;                      /* where it was found */
+	struct tgt_bs_module descriptor; /* the host's copy: absent fields are zero */
+	struct tgt_bs_option *options;   /* the host's copy, descriptor.nr_options rows */
+	atomic_uint nr_luns;             /* LUNs that use it */
 };
 
 /* A file that was not, and why. */
@@ -30,10 +31,10 @@ struct store_failure {
 };
 
 /*
- * Loads every module (*.so) in dir, in the order of their names.  One that can't be loaded is logged,
- * kept in store_failures() and passed over.  host is handed to each and must live as long as the
- * process.  Returns the number loaded, or -errno if dir itself can't be used (it must be a directory of
- * root's or the caller's that nobody else may write to).
+ * Loads every module (*.so) in dir, in the order of their names.  One that can't be loaded is
+ * logged, kept in store_failures() and passed over.  host is handed to each and must live as long
+ * as the process.  Returns the number loaded, or -errno if dir itself can't be used (it must be a
+ * directory of root's or the caller's that nobody else may write to).
  */
 int store_load_directory(const char *dir, const struct tgt_bs_host *host);
 
@@ -53,11 +54,11 @@ void store_unload_all(void);
 /*
  * Parses "name=value" pairs, separated by ';' (or ':' or ',' as long as what follows is a known
  * option's "name="), against the module's options.  On success returns 0 and *values has nr_options
- * rows, to be freed with store_free_values(); else -EINVAL and error says which and why.  text may be
- * NULL.
+ * rows, to be freed with store_free_values(); else -EINVAL and error says which and why.  text may
+ * be NULL.
  */
-int store_parse_options(const struct store_module *module, const char *text, struct tgt_bs_value **values,
-			char *error, size_t error_size);
+int store_parse_options(const struct store_module *module, const char *text,
+			struct tgt_bs_value **values, char *error, size_t error_size);
 void store_free_values(const struct store_module *module, struct tgt_bs_value *values);
 
 #endif

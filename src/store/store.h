@@ -35,14 +35,14 @@ struct store_config {
 };
 
 /*
- * Opens a store on a worker and its channels on all reactors, then calls done(owner, store, error) on
- * the calling reactor: store is NULL on failure, and error then says why.
+ * Opens a store on a worker and its channels on all reactors, then calls done(owner, store, error)
+ * on the calling reactor: store is NULL on failure, and error then says why.
  */
 void store_open(const struct store_config *config, const struct store_events *events, void *owner,
 		void (*done)(void *owner, struct store *store, const char *error));
 
-/* Closes channels and store in the background; no request may be outstanding.  done (may be NULL) runs
- * on the calling reactor.  A store that hangs in close() delays done, nothing else. */
+/* Closes channels and store in the background; no request may be outstanding.  done (may be NULL)
+ * runs on the calling reactor.  A store that hangs in close() delays done, nothing else. */
 void store_close(struct store *store, void (*done)(void *arg), void *arg);
 
 const struct store_module *store_module(const struct store *store);
@@ -58,7 +58,8 @@ uint32_t store_capabilities(const struct store *store);
  * provided by the owner. */
 struct store_request {
 	struct tgt_bs_request bs;
-	void (*done)(struct store_request *request); /* on the reactor that submitted, from deferred work */
+	void (*done)(
+	    struct store_request *request); /* on the reactor that submitted, from deferred work */
 	/* the host's own */
 	struct store *store;
 	struct reactor *reactor;

@@ -69,7 +69,8 @@ static inline void put_be64(void *at, uint64_t v)
 #error "bytes.h is written for little-endian hosts"
 #endif
 
-/* Copies text into a fixed field, left aligned, padded with blanks, as SPC-5 4.3.1 wants ASCII data. */
+/* Copies text into a fixed field, left aligned, padded with blanks, as SPC-5 4.3.1 wants ASCII
+ * data. */
 static inline void put_ascii(void *at, size_t size, const char *text)
 {
 	size_t len = strnlen(text, size);

@@ -17,7 +17,8 @@ bool log_debug_enabled(void);
 
 /* level is one of syslog's LOG_*.  No secrets, no data from the wire that aren't printable. */
 void log_message(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void log_vmessage(int level, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+void log_vmessage(int level, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 #define log_err(...) log_message(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_message(LOG_WARNING, __VA_ARGS__)

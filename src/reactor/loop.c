@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "reactor/bufpool.h"
+#include "reactor/internal.h"
+#include "util/log.h"
+
+#define EVENTS_A_TURN 64
+
+static struct reactor *reactors[REACTOR_MAX];
+static unsigned nr_reactors;
+static __thread struct reactor *self;
+
+static uint64_t clock_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+unsigned reactors_count(void)
+{
+	return nr_reactors;
+}
+
+struct reactor *reactor_get(unsigned id)
+{
+	return reactors[id];
+}
+
+struct reactor *reactor_self(void)
+{
+	return self;
+}
+
+unsigned reactor_id(const struct reactor *reactor)
+{
+	return reactor->id;
+}
+
+struct bufpool *reactor_bufpool(struct reactor *reactor)
+{
+	return reactor->pool;
+}
+
+uint64_t reactor_now_ms(const struct reactor *reactor)
+{
+	return reactor->now_ms;
+}
+
+int reactor_watch(struct reactor *reactor, struct fd_watch *watch, uint32_t events)
+{
+	struct epoll_event ev = {.events = events, .data.ptr = watch};
+
+	watch->reactor = reactor;
+	watch->events = events;
+	return epoll_ctl(reactor->epoll_fd, EPOLL_CTL_ADD, watch->fd, &ev) ? -errno : 0;
+}
+
+int reactor_modify(struct fd_watch *watch, uint32_t events)
+{
+	struct epoll_event ev = {.events = events, .data.ptr = watch};
+
+	if (watch->events == events)
+		return 0;
+	watch->events = events;
+	return epoll_ctl(watch->reactor->epoll_fd, EPOLL_CTL_MOD, watch->fd, &ev) ? -errno : 0;
+}
+
+/* Events of this turn that are still to come must not reach a watch that is gone. */
+static __thread struct epoll_event *turn_events;
+static __thread int turn_next, turn_count;
+
+void reactor_unwatch(struct fd_watch *watch)
+{
+	if (!watch->reactor)
+		return;
+	epoll_ctl(watch->reactor->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+	for (int i = turn_next; i < turn_count; i++) {
+		if (turn_events[i].data.ptr == watch)
+			turn_events[i].data.ptr = NULL;
+	}
+	watch->reactor = NULL;
+	watch->events = 0;
+}
+
+void reactor_defer(struct reactor *reactor, enum deferred_stage stage, struct deferred *deferred)
+{
+	if (list_empty(&deferred->link))
+		list_add_tail(&reactor->deferred[stage], &deferred->link);
+}
+
+static bool run_stage(struct reactor *reactor, enum deferred_stage stage)
+{
+	struct list batch = LIST_INIT(batch);
+
+	if (list_empty(&reactor->deferred[stage]))
+		return false;
+	list_splice_tail(&batch, &reactor->deferred[stage]);
+	while (!list_empty(&batch)) {
+		struct deferred *d = list_pop(&batch, struct deferred, link);
+
+		d->fn(d);
+	}
+	return true;
+}
+
+/* Earlier stages first, again after each later one, since that may have made new work.  Bounded, so
+ * that tasks that keep each other busy don't keep the sockets waiting. */
+static bool run_deferred(struct reactor *reactor)
+{
+	for (int rounds = 0; rounds < 16; rounds++) {
+		if (!run_stage(reactor, DEFER_WORK) && !run_stage(reactor, DEFER_SUBMIT) &&
+		    !run_stage(reactor, DEFER_FLUSH))
+			return false;
+	}
+	run_stage(reactor, DEFER_SUBMIT);
+	run_stage(reactor, DEFER_FLUSH);
+	return true;
+}
+
+static void dispatch(struct epoll_event *events, int count)
+{
+	turn_events = events;
+	turn_count = count;
+	for (turn_next = 0; turn_next < turn_count;) {
+		struct epoll_event *ev = &events[turn_next++];
+		struct fd_watch *watch = ev->data.ptr;
+
+		if (watch)
+			watch->fn(watch, ev->events);
+	}
+	turn_count = turn_next = 0;
+}
+
+static void turn(struct reactor *reactor, bool busy)
+{
+	struct epoll_event events[EVENTS_A_TURN];
+	int timeout = busy ? 0 : timers_timeout(reactor);
+	int count;
+
+	if (timeout && !mailbox_may_sleep(reactor))
+		timeout = 0;
+	count = epoll_wait(reactor->epoll_fd, events, EVENTS_A_TURN, timeout);
+	reactor->now_ms = clock_ms();
+	if (count < 0 && errno != EINTR) {
+		log_err("epoll_wait on reactor %u: %s", reactor->id, strerror(errno));
+		abort();
+	}
+	dispatch(events, count < 0 ? 0 : count);
+	timers_run(reactor);
+	mailbox_run(reactor);
+}
+
+void reactor_run(struct reactor *reactor)
+{
+	bool busy = false;
+
+	while (!atomic_load_explicit(&reactor->quit, memory_order_relaxed)) {
+		turn(reactor, busy);
+		busy = run_deferred(reactor);
+	}
+}
+
+static void quit_message(struct message *message)
+{
+	free(message);
+}
+
+void reactor_quit(struct reactor *reactor)
+{
+	struct message *wake = calloc(1, sizeof(*wake));
+
+	atomic_store(&reactor->quit, true);
+	if (!wake)
+		return;
+	wake->fn = quit_message;
+	reactor_send(reactor, wake);
+}
+
+static void reactor_free(struct reactor *reactor)
+{
+	if (!reactor)
+		return;
+	timers_free(reactor);
+	mailbox_destroy(reactor);
+	close(reactor->epoll_fd);
+	if (reactor->pool)
+		bufpool_destroy(reactor->pool);
+	free(reactor);
+}
+
+static struct reactor *reactor_create(unsigned id, size_t buffer_bytes)
+{
+	struct reactor *r = aligned_alloc(64, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	memset(r, 0, sizeof(*r));
+	r->id = id;
+	r->now_ms = clock_ms();
+	for (int i = 0; i < DEFER_STAGES; i++)
+		list_init(&r->deferred[i]);
+	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (r->epoll_fd < 0 || mailbox_init(r)) {
+		free(r);
+		return NULL;
+	}
+	r->pool = bufpool_create(buffer_bytes);
+	if (!r->pool) {
+		reactor_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+static void *reactor_thread(void *arg)
+{
+	sigset_t all;
+	char name[16];
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	self = arg;
+	snprintf(name, sizeof(name), "reactor%u", self->id);
+	pthread_setname_np(pthread_self(), name);
+	reactor_run(self);
+	return NULL;
+}
+
+int reactors_start(unsigned count, size_t buffer_bytes)
+{
+	int err;
+
+	for (unsigned i = 0; i < count; i++) {
+		reactors[i] = reactor_create(i, buffer_bytes);
+		if (!reactors[i])
+			return -ENOMEM;
+	}
+	self = reactors[0];
+	nr_reactors = count;
+	for (unsigned i = 1; i < count; i++) {
+		err = pthread_create(&reactors[i]->thread, NULL, reactor_thread, reactors[i]);
+		if (err)
+			return -err;
+	}
+	return 0;
+}
+
+void reactors_stop(void)
+{
+	for (unsigned i = 1; i < nr_reactors; i++) {
+		reactor_quit(reactors[i]);
+		pthread_join(reactors[i]->thread, NULL);
+	}
+	for (unsigned i = 0; i < nr_reactors; i++) {
+		mailbox_run(reactors[i]);
+		reactor_free(reactors[i]);
+		reactors[i] = NULL;
+	}
+	nr_reactors = 0;
+	self = NULL;
+}
+
+/* ---- reactors_visit ---- */
+
+struct visit {
+	void (*fn)(void *arg, struct reactor *reactor);
+	void (*done)(void *arg);
+	void *arg;
+	unsigned pending; /* origin only */
+	struct reactor *origin;
+	struct visit_part {
+		struct message message;
+		struct visit *visit;
+		struct reactor *reactor;
+	} parts[];
+};
+
+static void visit_returned(struct message *message)
+{
+	struct visit *v = container_of(message, struct visit_part, message)->visit;
+
+	if (--v->pending)
+		return;
+	if (v->done)
+		v->done(v->arg);
+	free(v);
+}
+
+static void visit_arrived(struct message *message)
+{
+	struct visit_part *part = container_of(message, struct visit_part, message);
+
+	if (part->visit->fn)
+		part->visit->fn(part->visit->arg, part->reactor);
+	message->fn = visit_returned;
+	reactor_send(part->visit->origin, message);
+}
+
+void reactors_visit(void (*fn)(void *arg, struct reactor *reactor), void (*done)(void *arg),
+		    void *arg)
+{
+	struct visit *v = calloc(1, sizeof(*v) + nr_reactors * sizeof(v->parts[0]));
+
+	if (!v)
+		abort(); /* half a change of shared state can't be taken back */
+	v->fn = fn;
+	v->done = done;
+	v->arg = arg;
+	v->pending = nr_reactors;
+	v->origin = self;
+	for (unsigned i = 0; i < nr_reactors; i++) {
+		v->parts[i].visit = v;
+		v->parts[i].reactor = reactors[i];
+		v->parts[i].message.fn = visit_arrived;
+		reactor_send(reactors[i], &v->parts[i].message);
+	}
+}

@@ -49,11 +49,17 @@ bool reserve_conflicts(const struct scsi_task *t);
 void vpd_inquiry(struct scsi_task *t, uint8_t page, uint16_t allocation_length);
 
 /* ---- limits that VPD B0 reports and the commands enforce ---- */
+/* Sets io_alignment, max_transfer_blocks and volatile_cache from the store's geometry.  lu_create()
+ * calls it once block_size is known, for disks. */
+void sbc_set_limits(struct lu *lu);
 /* Largest transfer in blocks: what BUF_MAX_BYTES and the store allow. */
 uint32_t lu_max_transfer_blocks(const struct lu *lu);
 #define SBC_MAX_CAW_BLOCKS 255u /* COMPARE AND WRITE */
 #define SBC_MAX_UNMAP_DESCRIPTORS 256u
 uint32_t lu_max_unmap_blocks(const struct lu *lu);
+/* WRITE SAME; NUMBER OF BLOCKS 0 is refused (WSNZ = 1). */
 uint64_t lu_max_write_same_blocks(const struct lu *lu);
+/* COMPARE AND WRITE: SBC_MAX_CAW_BLOCKS, less when the buffer doesn't hold twice as many. */
+uint32_t lu_max_caw_blocks(const struct lu *lu);
 
 #endif

@@ -52,6 +52,9 @@ struct opcode_row {
 	bool (*prepare)(struct scsi_task *t);
 	/* Runs the command; it ends the task now or in a later callback. */
 	void (*run)(struct scsi_task *t);
+	/* False: this LU doesn't have the command (INVALID COMMAND OPERATION CODE, and RSOC says
+	 * so).  NULL: it has. */
+	bool (*available)(const struct lu *lu);
 	const char *name;   /* as in the standard: "READ(10)" */
 	const char *clause; /* "SBC-4 5.10" */
 };

@@ -101,9 +101,10 @@ struct scsi_task {
 
 	/* Set by row->prepare(): what the CDB asks for. */
 	uint64_t lba;
-	uint32_t blocks;
+	uint64_t blocks;
 	uint32_t transfer_length; /* bytes the CDB asks to move; the transport derives the residual
 				     from it */
+	bool exclusive_range; /* as if the row had ROW_EXCLUSIVE_RANGE: a write that reads first */
 
 	/* Data-Out: filled by the transport, min(transfer_length, expected_out) bytes.  Data-In:
 	 * filled by the handler, at most expected_in bytes are sent.  NULL iov when there is none.

@@ -25,6 +25,7 @@ endif()
 # Names of files in messages and debug information don't say where the tree was built.
 add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 
+add_link_options(-Wl,--as-needed)
 if(TGT_ASAN)
 	add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 	add_link_options(-fsanitize=address,undefined)

@@ -9,7 +9,6 @@ set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_COMPONENTS_GROUPING IGNORE)
-set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR})
@@ -17,6 +16,10 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 # The 1.x packages of Debian carry this epoch: ours must sort above them.
 set(CPACK_DEBIAN_PACKAGE_EPOCH 1)
 set(version "1:${PROJECT_VERSION}")
+# File names don't: CPack's default would put its colon there.
+execute_process(COMMAND dpkg --print-architecture OUTPUT_VARIABLE arch OUTPUT_STRIP_TRAILING_WHITESPACE
+	ERROR_QUIET)
+set(file_end "_${PROJECT_VERSION}_${arch}.deb")
 
 get_property(stores GLOBAL PROPERTY TGT_STORE_NAMES)
 set(CPACK_COMPONENTS_ALL core dev)
@@ -29,6 +32,7 @@ foreach(store ${stores})
 		set(help "the ${store} backing store")
 	endif()
 	set(CPACK_DEBIAN_${component}_PACKAGE_NAME tgt-bs-${store})
+	set(CPACK_DEBIAN_${component}_FILE_NAME tgt-bs-${store}${file_end})
 	set(CPACK_DEBIAN_${component}_PACKAGE_DEPENDS "tgt (= ${version})")
 	set(CPACK_DEBIAN_${component}_DESCRIPTION "SCSI target daemon: ${help}
  A backing-store module for tgtd.  A running daemon finds it after a restart.")
@@ -38,6 +42,7 @@ foreach(store ${stores})
 endforeach()
 
 set(CPACK_DEBIAN_CORE_PACKAGE_NAME tgt)
+set(CPACK_DEBIAN_CORE_FILE_NAME tgt${file_end})
 # tgt-bs-rdwr serves files and block devices, which is what nearly everybody wants.
 set(CPACK_DEBIAN_CORE_PACKAGE_RECOMMENDS tgt-bs-rdwr)
 string(JOIN ", " CPACK_DEBIAN_CORE_PACKAGE_SUGGESTS ${suggests})
@@ -48,6 +53,7 @@ set(CPACK_DEBIAN_CORE_DESCRIPTION "${PROJECT_DESCRIPTION}
  Every backing store is a package of its own, tgt-bs-NAME.")
 
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME tgt-dev)
+set(CPACK_DEBIAN_DEV_FILE_NAME tgt-dev${file_end})
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS tgt)

@@ -282,7 +282,8 @@ struct tgt_bs_host {
 	void (*complete)(struct tgt_bs_request *request);
 
 	/* One line for the operator: say what, which and why.  lu may be NULL. */
-	void (*log)(struct tgt_bs_lu *lu, int level, const char *format, ...);
+	void (*log)(struct tgt_bs_lu *lu, int level, const char *format, ...)
+	    __attribute__((format(printf, 3, 4)));
 
 	/* Calls fn(arg, epoll events) on the reactor while fd is ready for events (EPOLLIN,
 	 * EPOLLOUT). On the reactor's thread (channel_open(), submit(), callbacks); unwatch

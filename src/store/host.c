@@ -415,7 +415,8 @@ void store_cancel(struct store_request *r)
 
 /* ---- the host table ---- */
 
-static void host_log(struct tgt_bs_lu *lu, int level, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void host_log(struct tgt_bs_lu *lu, int level,
+							   const char *format, ...)
 {
 	char line[512];
 	va_list args;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 import fcntl
+import shutil
 
 import pytest
 
@@ -7,14 +8,20 @@ import trees
 
 
 @pytest.fixture(scope="session")
-def packages():
-    """{package name: file} of what ci/deb makes of this tree; it only builds what changed."""
+def packages(tmp_path_factory):
+    """{package name: file} of what ci/deb makes of this tree; it only builds what changed.
+
+    A copy, since another worker's call writes the files anew.
+    """
+    folder = tmp_path_factory.mktemp("packages")
     lock = trees.BUILD / "deb.lock"
     trees.BUILD.mkdir(exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         trees.output(trees.SOURCE / "ci/deb")
-        return {path.name.split("_")[0]: path for path in (trees.BUILD / "deb/packages").glob("*.deb")}
+        for path in (trees.BUILD / "deb/packages").glob("*.deb"):
+            shutil.copy(path, folder)
+    return {path.name.split("_")[0]: path for path in folder.glob("*.deb")}
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ struct databuf {
 	struct iovec one;
 };
 
-/* Someone in line, embedded.  granted() runs as deferred work once the buffer is there. */
+/* Someone in line, embedded.  granted() runs, from within a bufpool_put(), once the buffer
+ * is there. */
 struct buf_waiter {
 	struct list link;
 	struct databuf *buf;

@@ -43,6 +43,10 @@ void pr_state_free(struct lu *lu);
 bool pr_conflicts(const struct scsi_task *t);
 /* ---- reserve.c: RESERVE/RELEASE (SPC-2 5.5.1, 7.21) ---- */
 bool reserve_conflicts(const struct scsi_task *t);
+/* The nexus is gone, or was reset: its reservation goes.  Any reactor; asynchronous. */
+void reserve_release_nexus(struct lu *lu, uint64_t nexus_id);
+/* A logical unit reset, inside an exclusive operation on all of the LU. */
+void reserve_reset(struct lu *lu);
 
 /* ---- vpd.c ---- */
 /* INQUIRY with EVPD (SPC-5 7.7, SBC-4 6.6): ends the task. */

@@ -51,9 +51,7 @@ struct lu_slice {
 	/* the exclusive operation announced here, if any */
 	struct lu_exclusive *exclusive;
 	bool acknowledged;
-	/* somebody waits for nr_tasks to become 0 */
-	void (*idle)(struct lu_slice *slice, void *arg);
-	void *idle_arg;
+	struct list waits; /* struct abort_wait: who waits for aborted tasks to end */
 	struct lu_counters counters;
 } __attribute__((aligned(64)));
 
@@ -78,27 +76,31 @@ struct lu {
 	uint32_t io_alignment;        /* bytes: of the store's requests; see sbc_set_limits() */
 	uint32_t max_transfer_blocks; /* in one store request and in one buffer */
 	bool volatile_cache;          /* what is written needs FLUSH to be durable */
-	bool readonly;                /* by the operator or the store */
+	atomic_bool readonly;         /* by the operator or the store */
 	bool removable;
-	bool thin;             /* thin provisioning reported, UNMAP allowed */
-	bool online;           /* the operator's wish */
-	bool store_online;     /* the store can be reached */
-	bool medium;           /* there is one */
-	bool started;          /* START STOP UNIT */
-	bool locked;           /* any nexus prevents removal: see itl->prevents */
-	bool failed;           /* sticky: a flush failed; every medium access ends HARDWARE ERROR */
+	bool thin;                /* thin provisioning reported, UNMAP allowed */
+	atomic_bool online;       /* the operator's wish */
+	atomic_bool store_online; /* the store can be reached */
+	atomic_bool medium;       /* there is one */
+	atomic_bool started;      /* START STOP UNIT */
+	atomic_bool failed;    /* sticky: a flush failed; every medium access ends HARDWARE ERROR */
 	bool sense_descriptor; /* D_SENSE by default (sense_format); the mode page's bit is in mode
 				*/
 	struct mode_state *mode;      /* mode.c: current, saved, default, changeable values */
 	struct pr_state *pr;          /* pr.c; never NULL on an LU that has reservations */
-	uint64_t reserved_by;         /* RESERVE(6)/(10): nexus id of the holder, 0: none */
+	_Atomic uint64_t reserved_by; /* RESERVE(6)/(10): nexus id of the holder, 0: none */
 	atomic_uint state_generation; /* counts exclusive operations on all of the LU: checks made
 				       * under an older one are made again before a task runs */
 
-	atomic_bool removed;    /* unpublished: no new tasks */
-	unsigned home;          /* the reactor that orders exclusive operations */
+	atomic_uint nr_prevents; /* I_T_L nexuses that prevent the removal of the medium */
+	atomic_uint fences;      /* aborted tasks whose store hangs: NOT READY until they end */
+	atomic_uint refs;        /* messages under way, and its owner */
+	atomic_bool removed;     /* unpublished: no new tasks */
+	unsigned home;           /* the reactor that orders exclusive operations */
 	struct list exclusives; /* home only: waiting ones; the first is granted or being drained */
-	struct lu_slice *slices; /* reactors_count() of them */
+	struct lu_slice *slices;         /* reactors_count() of them */
+	void *pending;                   /* lu.c: the making or the ending of it under way */
+	struct lu_exclusive_part *parts; /* one a reactor, for the exclusive operation under way */
 };
 
 /* What a new LU is made of.  Strings are copied. */
@@ -159,8 +161,8 @@ struct lu_exclusive {
 	struct list link;
 	struct reactor *origin;
 	struct message message;
-	struct lu_exclusive_part *parts;
 	unsigned waiting;
+	void (*released)(struct lu_exclusive *exclusive);
 };
 
 void lu_exclusive_begin(struct lu_exclusive *exclusive);
@@ -173,5 +175,15 @@ void lu_exclusive_end(struct lu_exclusive *exclusive,
  * calling reactor, then done(arg). */
 void lu_change(struct lu *lu, void (*change)(struct lu *lu, void *arg), void (*done)(void *arg),
 	       void *arg);
+
+/* Keeps the memory of an LU while a message names it; any thread. */
+void lu_ref(struct lu *lu);
+void lu_unref(struct lu *lu);
+
+/* True while any I_T nexus prevents the removal of the medium (SPC-5 6.15). */
+static inline bool lu_removal_prevented(const struct lu *lu)
+{
+	return atomic_load(&lu->nr_prevents) != 0;
+}
 
 #endif

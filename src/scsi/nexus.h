@@ -29,7 +29,8 @@ struct nexus {
 	void *session;     /* the transport's */
 	struct itl **itls; /* by LUN; NULL where not used yet */
 	uint32_t nr_itls;
-	struct list link; /* target->nexuses[reactor id] */
+	struct list itl_list; /* all of them, by nexus_link */
+	struct list link;     /* target->nexuses[reactor id] */
 	unsigned nr_tasks;
 	bool closing;
 	void (*closed)(struct nexus *nexus);
@@ -40,7 +41,7 @@ struct itl {
 	struct nexus *nexus;
 	struct lu *lu;
 	struct lu_slice *slice;
-	struct list slice_link;
+	struct list slice_link, nexus_link;
 	struct list tasks;    /* the task set, in order of arrival, by set_link */
 	unsigned nr_blocking; /* ORDERED and HEAD OF QUEUE tasks in it */
 	unsigned nr_blocked;  /* tasks in it that wait for their turn */
@@ -58,6 +59,19 @@ void nexus_open(struct nexus *nexus, struct target *target, const uint8_t *trans
  * closed(nexus) once the last task has ended.  Own reactor.
  */
 void nexus_close(struct nexus *nexus, void (*closed)(struct nexus *nexus));
+
+/* PREVENT ALLOW MEDIUM REMOVAL of one nexus; its reactor. */
+void itl_set_prevents(struct itl *itl, bool prevents);
+
+/*
+ * Aborts the tasks of the LU whose nexus matches, but not except, on all reactors; done(done_arg)
+ * runs on the calling reactor when all of them have ended.  They may be parked, waiting for data,
+ * queued or running; inside an exclusive operation on all of the LU none runs.  match is called on
+ * every reactor; match NULL matches all.
+ */
+void lu_abort_matching(struct lu *lu, bool (*match)(const struct nexus *nexus, void *arg),
+		       void *arg, const struct scsi_task *except, void (*done)(void *done_arg),
+		       void *done_arg);
 
 /* Task management functions (SAM-5 7). */
 enum tmf_function {
@@ -88,12 +102,6 @@ struct tmf {
 	struct scsi_task
 	    *task; /* ABORT TASK, QUERY TASK: found by the transport by its tag, or NULL */
 	void (*done)(struct tmf *tmf, enum tmf_response response);
-	/* the core's */
-	struct lu *lu;
-	unsigned pending;
-	struct message message;
-	struct timer timer;
-	enum tmf_response response;
 };
 
 /* Runs it; done is called on the nexus's reactor, when every task it affects has ended (or the LU

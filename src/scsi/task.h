@@ -68,8 +68,8 @@ enum task_state {
 struct task_ops {
 	/* t->data is there to be filled; may be called from within scsi_task_submit(). */
 	void (*want_data)(struct scsi_task *t);
-	/* The task has ended; never called from within scsi_task_submit() of the same task … it is:
-	 * see t->submitting.  With t->aborted set nothing is to be sent for it. */
+	/* The task has ended; may be called from within scsi_task_submit().  With t->aborted set
+	 * nothing is to be sent for it.  The core has forgotten the task but for its buffers. */
 	void (*done)(struct scsi_task *t);
 };
 
@@ -96,6 +96,10 @@ struct scsi_task {
 	const struct opcode_row *row;
 	uint8_t state; /* enum task_state */
 	bool aborted;
+	bool blocked;                /* waits for its turn in the task set */
+	bool parked;                 /* on slice->held */
+	bool in_store;               /* a store request is outstanding */
+	bool hung;                   /* aborted, and counted in lu->fences */
 	bool counted;                /* in slice->running */
 	uint32_t checked_generation; /* lu->state_generation that the checks saw */
 
@@ -130,6 +134,8 @@ struct scsi_task {
 	struct buf_waiter waiter;
 	struct deferred deferred;
 	void (*resume)(struct scsi_task *t);
+	void (*store_done)(struct scsi_task *t);
+	struct lu_exclusive *exclusive; /* its own, begun or granted */
 	uint64_t started_ms;
 };
 
@@ -153,7 +159,8 @@ void scsi_task_data_failed(struct scsi_task *t, enum sense_key key, uint16_t asc
 
 void task_good(struct scsi_task *t);
 void task_status(struct scsi_task *t, enum scsi_status status);
-/* CHECK CONDITION with what is in t->sense (see sense.h: sense_build()). */
+/* CHECK CONDITION with what is in t->sense (see sense.h: sense_build()); t->data is sent.  The
+ * functions below send no Data-In. */
 void task_check_condition(struct scsi_task *t);
 /* CHECK CONDITION; asc is ASC << 8 | ASCQ. */
 void task_sense(struct scsi_task *t, enum sense_key key, uint16_t asc);

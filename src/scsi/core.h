@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the SCSI core (task, queue, exclusive, lu, nexus, tmf, ua, target) share. */
+#ifndef TGT_SCSI_CORE_H
+#define TGT_SCSI_CORE_H
+
+#include "scsi/lu.h"
+#include "scsi/nexus.h"
+#include "scsi/target.h"
+#include "scsi/task.h"
+
+/* ---- task.c ---- */
+/* Ends the task: status and sense are set (or t->aborted); calls ops->done(). */
+void task_finish(struct scsi_task *t);
+/* The checks of arrival again, after the LU's state changed: false when it has ended the task. */
+bool task_recheck(struct scsi_task *t);
+
+/* ---- queue.c ---- */
+/* Into the task set, in order of arrival. */
+void queue_enter(struct scsi_task *t);
+/* Out of it; then lets go what waited for it. */
+void queue_leave(struct scsi_task *t);
+/* The task is ready: runs it when its turn has come. */
+void queue_ready(struct scsi_task *t);
+/* Looks again at tasks that wait for their turn. */
+void queue_rescan(struct itl *itl);
+/* Parks the task on the slice until the exclusive operation there ends, then calls resume. */
+void queue_park(struct scsi_task *t, void (*resume)(struct scsi_task *t));
+/* The task runs no more. */
+void queue_uncount(struct scsi_task *t);
+
+/* ---- exclusive.c ---- */
+int exclusive_init(struct lu *lu);
+/* Something ended on the slice: is the announced operation's way free now? */
+void exclusive_check(struct lu_slice *slice);
+/* Does the operation announced on the slice hold the task back? */
+bool exclusive_holds(const struct lu_slice *slice, const struct scsi_task *t);
+/* Runs a task alone: begins its operation, runs it when granted. */
+void exclusive_run(struct scsi_task *t, void (*run)(struct scsi_task *t));
+/* Ends the operation of a task that ends. */
+void exclusive_finish(struct scsi_task *t);
+
+/* ---- nexus.c ---- */
+/* The I_T_L nexus, made on first use; NULL when out of memory. */
+struct itl *itl_get(struct nexus *nexus, struct lu *lu);
+void itl_free(struct itl *itl);
+/* A task of a closing nexus ended. */
+void nexus_task_ended(struct nexus *nexus);
+
+/* ---- tmf.c: waiting for aborted tasks ---- */
+struct abort_wait {
+	struct list link; /* lu_slice.waits */
+	bool (*match)(const struct nexus *nexus, void *arg);
+	void *arg;
+	const struct scsi_task *only; /* NULL: all of the nexuses that match */
+	void (*done)(struct abort_wait *wait);
+};
+/* Aborts the tasks on this slice and calls wait->done() when they have ended, at once or later. */
+void abort_on_slice(struct lu_slice *slice, struct abort_wait *wait,
+		    const struct scsi_task *except);
+/* An aborted task of the slice ended. */
+void abort_check(struct lu_slice *slice);
+
+#endif

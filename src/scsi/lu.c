@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+#include "scsi/lu.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scsi/commands.h"
+#include "scsi/core.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+const char *lu_name(const struct lu *lu)
+{
+	static __thread char name[64];
+
+	snprintf(name, sizeof(name), "target %u lun %u", lu->target->tid, lu->lun);
+	return name;
+}
+
+void lu_read_counters(const struct lu *lu, struct lu_counters *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (unsigned i = 0; i < reactors_count(); i++) {
+		const struct lu_counters *c = &lu->slices[i].counters;
+
+		out->read_bytes += atomic_load_explicit(&c->read_bytes, memory_order_relaxed);
+		out->read_cmds += atomic_load_explicit(&c->read_cmds, memory_order_relaxed);
+		out->read_done_bytes +=
+		    atomic_load_explicit(&c->read_done_bytes, memory_order_relaxed);
+		out->read_done_cmds +=
+		    atomic_load_explicit(&c->read_done_cmds, memory_order_relaxed);
+		out->write_bytes += atomic_load_explicit(&c->write_bytes, memory_order_relaxed);
+		out->write_cmds += atomic_load_explicit(&c->write_cmds, memory_order_relaxed);
+		out->write_done_bytes +=
+		    atomic_load_explicit(&c->write_done_bytes, memory_order_relaxed);
+		out->write_done_cmds +=
+		    atomic_load_explicit(&c->write_done_cmds, memory_order_relaxed);
+		out->errors += atomic_load_explicit(&c->errors, memory_order_relaxed);
+	}
+}
+
+/* ---- references ---- */
+
+static void lu_free(struct lu *lu)
+{
+	if (lu->pr)
+		pr_state_free(lu);
+	if (lu->mode)
+		mode_state_free(lu);
+	free(lu->parts);
+	free(lu->slices);
+	free(lu->path);
+	free(lu->bsopts);
+	free(lu);
+}
+
+void lu_ref(struct lu *lu)
+{
+	atomic_fetch_add(&lu->refs, 1);
+}
+
+void lu_unref(struct lu *lu)
+{
+	if (atomic_fetch_sub(&lu->refs, 1) == 1)
+		lu_free(lu);
+}
+
+/* ---- what a store tells ---- */
+
+struct store_news {
+	struct message message;
+	struct lu *lu;
+	enum { NEWS_SIZE, NEWS_MEDIUM, NEWS_ONLINE } what;
+	uint64_t value;
+};
+
+void lu_set_size(struct lu *lu, uint64_t bytes)
+{
+	uint64_t blocks = bytes >> lu->block_shift;
+
+	if (blocks == lu->blocks)
+		return;
+	log_info("%s: %llu blocks, were %llu", lu_name(lu), (unsigned long long)blocks,
+		 (unsigned long long)lu->blocks);
+	lu->blocks = blocks;
+	lu_establish_ua(lu, ASC_CAPACITY_DATA_HAS_CHANGED, 0);
+}
+
+static void apply_news(struct lu *lu, void *arg)
+{
+	struct store_news *n = arg;
+
+	if (n->what == NEWS_SIZE) {
+		lu_set_size(lu, n->value);
+	} else if (n->what == NEWS_MEDIUM && lu->medium != (n->value != 0)) {
+		lu->medium = n->value != 0;
+		if (lu->medium)
+			lu_establish_ua(lu, ASC_NOT_READY_TO_READY_CHANGE, 0);
+	} else if (n->what == NEWS_ONLINE && lu->store_online != (n->value != 0)) {
+		lu->store_online = n->value != 0;
+		log_warning("%s: its store %s", lu_name(lu),
+			    n->value ? "is back" : "can't be reached");
+	}
+}
+
+static void news_applied(void *arg)
+{
+	struct store_news *n = arg;
+
+	lu_unref(n->lu);
+	free(n);
+}
+
+static void news_arrived(struct message *message)
+{
+	struct store_news *n = container_of(message, struct store_news, message);
+
+	lu_change(n->lu, apply_news, news_applied, n);
+}
+
+static void send_news(struct lu *lu, int what, uint64_t value)
+{
+	struct store_news *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		abort();
+	n->lu = lu;
+	n->what = what;
+	n->value = value;
+	n->message.fn = news_arrived;
+	lu_ref(lu);
+	reactor_send(reactor_get(0), &n->message);
+}
+
+static void store_size_changed(void *owner, uint64_t size)
+{
+	send_news(owner, NEWS_SIZE, size);
+}
+
+static void store_medium_changed(void *owner, bool present)
+{
+	send_news(owner, NEWS_MEDIUM, present);
+}
+
+static void store_online_changed(void *owner, bool online)
+{
+	send_news(owner, NEWS_ONLINE, online);
+}
+
+static const char *store_describe(void *owner)
+{
+	return lu_name(owner);
+}
+
+static const struct store_events events = {
+    .size_changed = store_size_changed,
+    .medium_changed = store_medium_changed,
+    .online_changed = store_online_changed,
+    .describe = store_describe,
+};
+
+/* ---- making one ---- */
+
+struct creation {
+	struct lu *lu;
+	void (*done)(void *arg, struct lu *lu, const char *error);
+	void *arg;
+	const char *error;
+};
+
+/* SPC-5 7.7.6.6.5 NAA locally assigned: 4 bits of 3h and 60 of a hash of target name and LUN. */
+static void make_naa(struct lu *lu)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE] = {0};
+	char text[256];
+	int len = snprintf(text, sizeof(text), "%s/%u", lu->target->name, lu->lun);
+
+	EVP_Digest(text, (size_t)len, digest, NULL, EVP_sha256(), NULL);
+	memcpy(lu->naa, digest, sizeof(lu->naa));
+	lu->naa[0] = 0x30 | (lu->naa[0] & 0x0f);
+}
+
+static void make_identity(struct lu *lu)
+{
+	struct lu_identity *id = &lu->id;
+
+	strcpy(id->vendor_id, "IET");
+	strcpy(id->product_id, lu->store ? "VIRTUAL-DISK" : "Controller");
+	strcpy(id->product_rev, "0001");
+	snprintf(id->scsi_id, sizeof(id->scsi_id), "IET     %04x%04x", lu->target->tid, lu->lun);
+	snprintf(id->scsi_sn, sizeof(id->scsi_sn), "beaf%u%u", lu->target->tid, lu->lun);
+	make_naa(lu);
+}
+
+static const struct command_set *commands_for(const struct lu_config *config)
+{
+	if (config->commands)
+		return config->commands;
+	switch (config->module->descriptor.kind) {
+	case TGT_BS_BLOCK:
+		return &disk_commands;
+	case TGT_BS_TAPE:
+		return &tape_commands;
+	default:
+		return NULL;
+	}
+}
+
+static int init_slices(struct lu *lu)
+{
+	size_t size = reactors_count() * sizeof(*lu->slices);
+
+	lu->slices = aligned_alloc(64, size);
+	if (!lu->slices)
+		return -ENOMEM;
+	memset(lu->slices, 0, size);
+	for (unsigned i = 0; i < reactors_count(); i++) {
+		struct lu_slice *s = &lu->slices[i];
+
+		s->lu = lu;
+		s->reactor = reactor_get(i);
+		list_init(&s->itls);
+		list_init(&s->running);
+		list_init(&s->held);
+		list_init(&s->waits);
+	}
+	return exclusive_init(lu);
+}
+
+static bool init_lu(struct lu *lu, const struct lu_config *config)
+{
+	lu->target = config->target;
+	lu->lun = config->lun;
+	lu->commands = commands_for(config);
+	lu->store_flags = config->open_flags;
+	lu->block_size = config->block_size ? config->block_size : 512;
+	lu->block_shift = (uint8_t)__builtin_ctz(lu->block_size);
+	lu->online = lu->store_online = lu->started = true;
+	lu->home = (config->target->tid + config->lun) % reactors_count();
+	lu->refs = 1;
+	if ((config->path && !(lu->path = strdup(config->path))) ||
+	    (config->bsopts && !(lu->bsopts = strdup(config->bsopts))))
+		return false;
+	return !init_slices(lu);
+}
+
+static const char *finish_disk(struct lu *lu, const struct tgt_bs_geometry *g)
+{
+	lu->blocks = g->size >> lu->block_shift;
+	if (!lu->blocks)
+		return "the medium is smaller than one block";
+	if (g->physical_block_size > lu->block_size &&
+	    !(g->physical_block_size & (g->physical_block_size - 1)))
+		lu->lbppbe = (uint8_t)__builtin_ctz(g->physical_block_size / lu->block_size);
+	lu->rotation_rate = g->flags & TGT_BS_GEO_ROTATIONAL ? 0 : 1;
+	sbc_set_limits(lu);
+	return NULL;
+}
+
+static const char *finish_lu(struct lu *lu)
+{
+	struct tgt_bs_geometry g = store_geometry(lu->store);
+	const char *error = NULL;
+
+	lu->medium = !(g.flags & TGT_BS_GEO_NO_MEDIUM);
+	lu->readonly = !store_can(lu->store, TGT_BS_CAN_WRITE);
+	if (store_module(lu->store)->descriptor.kind == TGT_BS_BLOCK)
+		error = finish_disk(lu, &g);
+	else
+		lu->removable = true;
+	make_identity(lu);
+	if (!error && (mode_state_create(lu) || pr_state_create(lu)))
+		error = "out of memory";
+	return error;
+}
+
+static void creation_failed(void *arg)
+{
+	struct creation *c = arg;
+
+	lu_unref(c->lu);
+	c->done(c->arg, NULL, c->error);
+	free(c);
+}
+
+static void store_opened(void *owner, struct store *store, const char *error)
+{
+	struct lu *lu = owner;
+	struct creation *c = lu->pending;
+
+	lu->pending = NULL;
+	if (!store) {
+		log_err("%s: store %s can't be opened: %s", lu_name(lu),
+			lu->path ? lu->path : "(no path)", error);
+		c->error = error;
+		creation_failed(c);
+		return;
+	}
+	lu->store = store;
+	c->error = finish_lu(lu);
+	if (c->error) {
+		log_err("%s: %s: %s", lu_name(lu), lu->path ? lu->path : "(no path)", c->error);
+		lu->store = NULL;
+		store_close(store, creation_failed, c);
+		return;
+	}
+	atomic_fetch_add(&((struct store_module *)(uintptr_t)store_module(store))->nr_luns, 1);
+	c->done(c->arg, lu, NULL);
+	free(c);
+}
+
+static bool good_block_size(uint32_t size)
+{
+	return !size || (size >= 512 && size <= 65536 && !(size & (size - 1)));
+}
+
+static void create_controller(struct creation *c)
+{
+	struct lu *lu = c->lu;
+
+	lu->block_size = 1; /* as stgt shows it */
+	lu->block_shift = 0;
+	make_identity(lu);
+	c->error = mode_state_create(lu) || pr_state_create(lu) ? "out of memory" : NULL;
+	if (c->error) {
+		creation_failed(c);
+		return;
+	}
+	c->done(c->arg, lu, NULL);
+	free(c);
+}
+
+void lu_create(const struct lu_config *config,
+	       void (*done)(void *arg, struct lu *lu, const char *error), void *arg)
+{
+	struct creation *c = calloc(1, sizeof(*c));
+	struct lu *lu = calloc(1, sizeof(*lu));
+	struct store_config store = {
+	    .module = config->module,
+	    .path = config->path,
+	    .bsopts = config->bsopts,
+	    .open_flags = config->open_flags,
+	    .block_size = config->block_size ? config->block_size : 512,
+	    .size = config->size,
+	};
+
+	if (!c || !lu || config->lun > LUN_MAX || !good_block_size(config->block_size)) {
+		free(c);
+		free(lu);
+		done(arg, NULL, "LUN or block size out of range, or out of memory");
+		return;
+	}
+	*c = (struct creation){.lu = lu, .done = done, .arg = arg, .error = "out of memory"};
+	if (!init_lu(lu, config) || !lu->commands) {
+		if (!lu->commands)
+			c->error = "no command set for this kind of store";
+		creation_failed(c);
+		return;
+	}
+	if (!config->module) {
+		create_controller(c);
+		return;
+	}
+	lu->pending = c;
+	store_open(&store, &events, lu, store_opened);
+}
+
+/* ---- ending one ---- */
+
+struct destruction {
+	struct lu *lu;
+	void (*done)(void *arg);
+	void *arg;
+};
+
+static void destroyed(void *arg)
+{
+	struct destruction *d = arg;
+
+	lu_unref(d->lu);
+	if (d->done)
+		d->done(d->arg);
+	free(d);
+}
+
+static void free_itls(void *arg, struct reactor *reactor)
+{
+	struct lu *lu = arg;
+	struct lu_slice *slice = &lu->slices[reactor_id(reactor)];
+
+	while (!list_empty(&slice->itls))
+		itl_free(list_first(&slice->itls, struct itl, slice_link));
+}
+
+static void itls_freed(void *arg)
+{
+	struct lu *lu = arg;
+	struct destruction *d = lu->pending;
+
+	if (!lu->store) {
+		destroyed(d);
+		return;
+	}
+	atomic_fetch_sub(&((struct store_module *)(uintptr_t)store_module(lu->store))->nr_luns, 1);
+	store_close(lu->store, destroyed, d);
+}
+
+/* Behind every exclusive operation that was begun before: now nothing is under way on any reactor.
+ */
+static void quiet(void *arg)
+{
+	reactors_visit(free_itls, itls_freed, arg);
+}
+
+static void tasks_ended(void *arg)
+{
+	lu_change(arg, NULL, quiet, arg);
+}
+
+void lu_destroy(struct lu *lu, void (*done)(void *arg), void *arg)
+{
+	struct destruction *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		abort();
+	*d = (struct destruction){.lu = lu, .done = done, .arg = arg};
+	lu->pending = d;
+	lu_abort_matching(lu, NULL, NULL, NULL, tasks_ended, lu);
+}

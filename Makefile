@@ -28,7 +28,7 @@ deb: ## Debian packages: the core, each store, -dev; into build/deb/packages/
 	@ci/deb
 
 format: ## let clang-format rewrite the C files
-	@find include src backing-store tests examples -name '*.[ch]' -exec clang-format -i {} +
+	@find include src backing-store tests examples tools -name '*.[ch]' -exec clang-format -i {} +
 
 tidy: ## clang-tidy over the tree
 	@ci/tidy

@@ -55,3 +55,22 @@ def test_options(program):
 def test_option_words_reads_both_forms():
     text = "Usage: x [--no]\n  -f, --foreground  stay\n  --threads N       of --many\n      -p FILE, --pid-file FILE\n"
     assert option_words(text) == {"-f", "--foreground", "--threads", "-p", "--pid-file"}
+
+
+def completed(store):
+    """The store's page as it is installed."""
+    return project.BUILD / f"man/tgt-bs-{store}.7"
+
+
+@pytest.mark.parametrize("store", project.stores())
+def test_store_page_is_well_formed(store):
+    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", completed(store)], stderr=subprocess.PIPE, text=True,
+                          timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "@OPTIONS@" in (project.SOURCE / f"backing-store/{store}/tgt-bs-{store}.7").read_text().splitlines()
+    assert "@OPTIONS@" not in completed(store).read_text()
+
+
+def test_store_page_has_the_options():
+    """aio has one; that every module's are what tgtadm lists is tests/packaging's to check."""
+    assert re.search(r"^\s+depth=NUMBER$", section(completed("aio"), "OPTIONS"), re.M)

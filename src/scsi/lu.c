@@ -78,9 +78,17 @@ struct store_news {
 	uint64_t value;
 };
 
+/* Whole units of what the store can be asked for, or the last block could not be reached. */
+static uint64_t blocks_of(const struct lu *lu, uint64_t bytes)
+{
+	if (lu->io_alignment)
+		bytes -= bytes % lu->io_alignment;
+	return bytes >> lu->block_shift;
+}
+
 void lu_set_size(struct lu *lu, uint64_t bytes)
 {
-	uint64_t blocks = bytes >> lu->block_shift;
+	uint64_t blocks = blocks_of(lu, bytes);
 
 	if (blocks == lu->blocks)
 		return;
@@ -250,14 +258,16 @@ static bool init_lu(struct lu *lu, const struct lu_config *config)
 
 static const char *finish_disk(struct lu *lu, const struct tgt_bs_geometry *g)
 {
-	lu->blocks = g->size >> lu->block_shift;
+	sbc_set_limits(lu);
+	lu->blocks = blocks_of(lu, g->size);
 	if (!lu->blocks)
 		return "the medium is smaller than one block";
+	if (lu->io_alignment > BUF_MAX_PIECE || !lu->max_transfer_blocks)
+		return "the store's alignment or transfer limit can't be served";
 	if (g->physical_block_size > lu->block_size &&
 	    !(g->physical_block_size & (g->physical_block_size - 1)))
 		lu->lbppbe = (uint8_t)__builtin_ctz(g->physical_block_size / lu->block_size);
 	lu->rotation_rate = g->flags & TGT_BS_GEO_ROTATIONAL ? 0 : 1;
-	sbc_set_limits(lu);
 	return NULL;
 }
 

@@ -126,7 +126,8 @@ struct scsi_task {
 	struct databuf
 	    scratch; /* a second buffer (compare, read-modify-write); released with the task */
 	uint64_t work[6];
-	void *work_ptr;
+	const void *work_ptr;
+	struct iovec piece; /* a part of a buffer, while a store request is about that */
 
 	/* The core's. */
 	struct list set_link; /* in itl->tasks, in order of arrival */

@@ -68,6 +68,30 @@ static void nothing_is_mapped(struct tgt_bs_request *request)
 	request->nr_extents = 1;
 }
 
+static void execute(const struct null_store *null, struct tgt_bs_request *request)
+{
+	switch (request->op) {
+	case TGT_BS_READ:
+		for (uint32_t i = 0; i < request->iovcnt; i++)
+			memset(request->iov[i].iov_base, 0, request->iov[i].iov_len);
+		break;
+	case TGT_BS_FLUSH:
+		break;
+	case TGT_BS_BLOCK_STATUS:
+		nothing_is_mapped(request);
+		break;
+	case TGT_BS_WRITE:
+	case TGT_BS_DISCARD:
+	case TGT_BS_WRITE_ZEROES:
+	case TGT_BS_WRITE_SAME:
+		if (null->flags & TGT_BS_OPEN_READONLY)
+			request->status = TGT_BS_ERR_WRITE_PROTECTED;
+		break;
+	default:
+		request->status = TGT_BS_ERR_NOT_SUPPORTED;
+	}
+}
+
 static int null_submit(void *store, void *channel, struct tgt_bs_request *request)
 {
 	const struct null_store *null = store;
@@ -76,13 +100,8 @@ static int null_submit(void *store, void *channel, struct tgt_bs_request *reques
 	if (request->offset > null->size || request->length > null->size - request->offset) {
 		request->status = TGT_BS_ERR_OUT_OF_RANGE;
 		request->info = null->size;
-	} else if (request->op == TGT_BS_READ) {
-		for (uint32_t i = 0; i < request->iovcnt; i++)
-			memset(request->iov[i].iov_base, 0, request->iov[i].iov_len);
-	} else if (request->op == TGT_BS_BLOCK_STATUS) {
-		nothing_is_mapped(request);
-	} else if (request->op > TGT_BS_WRITE_SAME || request->op == TGT_BS_COMPARE_AND_WRITE) {
-		request->status = TGT_BS_ERR_NOT_SUPPORTED;
+	} else {
+		execute(null, request);
 	}
 	host->complete(request);
 	return 0;

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Makes the system fail where a module calls it: a test program that uses this defines the calls
+ * below itself, and the dynamic linker prefers them to the C library's (the program must be linked
+ * with ENABLE_EXPORTS).  Without a fault they do what they always do.  Faults are set between
+ * requests.
+ */
+#ifndef TGT_TEST_FAULTS_H
+#define TGT_TEST_FAULTS_H
+
+#include <stddef.h>
+
+enum fault_call {
+	FAULT_PREADV,
+	FAULT_PREADV2,
+	FAULT_PWRITEV2,
+	FAULT_FDATASYNC,
+	FAULT_FALLOCATE,
+	FAULT_LSEEK,
+	FAULT_IO_SETUP,
+	FAULT_IO_SUBMIT, /* error: of the call; limit: iocbs taken of one batch */
+	FAULT_IO_EVENT,  /* error: of the request; limit: bytes it moved */
+	FAULT_CALLS
+};
+
+struct fault {
+	int error;          /* errno that it fails with; 0: it doesn't fail */
+	unsigned int skip;  /* calls that pass first */
+	unsigned int times; /* calls that it then hits; 0: all */
+	size_t limit;       /* moves no more bytes than that; 0: no limit */
+	int only_flags;     /* hits only calls with all these RWF_, FALLOC_FL_ flags (0: any) */
+	int command; /* IO_SUBMIT: hits only batches that start with that command + 1 (0: any) */
+};
+
+void fault_set(enum fault_call call, struct fault fault);
+void fault_clear(void);
+/* Calls since the last fault_clear(), whether hit or not. */
+unsigned int fault_count(enum fault_call call);
+/* Flags of the last such call: RWF_, FALLOC_FL_; of the last iocb submitted. */
+int fault_last_flags(enum fault_call call);
+/* Largest number of requests that the kernel held for one aio context since the last clear. */
+unsigned int fault_max_in_flight(void);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop: deferred stages, messages, visits, watches. */
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "reactor/reactor.h"
+#include "util/list.h"
+
+static char trace[64];
+
+static void note(char c)
+{
+	size_t len = strlen(trace);
+
+	assert_true(len + 1 < sizeof(trace));
+	trace[len] = c;
+	trace[len + 1] = 0;
+}
+
+struct step {
+	struct deferred deferred;
+	char name;
+	struct step *then; /* deferred into WORK when this one runs */
+};
+
+static void run_step(struct deferred *d)
+{
+	struct step *s = container_of(d, struct step, deferred);
+
+	note(s->name);
+	if (s->then)
+		reactor_defer(reactor_self(), DEFER_WORK, &s->then->deferred);
+}
+
+static void make_step(struct step *s, char name, struct step *then)
+{
+	list_init(&s->deferred.link);
+	s->deferred.fn = run_step;
+	s->name = name;
+	s->then = then;
+}
+
+static void quit(struct timer *timer)
+{
+	reactor_quit(timer->reactor);
+}
+
+static void run_for(uint32_t ms)
+{
+	struct timer timer = {.fn = quit};
+
+	reactor_timer_arm(reactor_self(), &timer, ms);
+	reactor_run(reactor_self());
+}
+
+static int start(void **state)
+{
+	(void)state;
+	trace[0] = 0;
+	return reactors_start(3, 0);
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	reactors_stop();
+	return 0;
+}
+
+static void stages_run_in_order(void **state)
+{
+	struct step work, submit, flush, late;
+
+	(void)state;
+	make_step(&late, 'l', NULL);
+	make_step(&work, 'w', NULL);
+	make_step(&submit, 's', &late); /* a store that completes while it submits */
+	make_step(&flush, 'f', NULL);
+	reactor_defer(reactor_self(), DEFER_FLUSH, &flush.deferred);
+	reactor_defer(reactor_self(), DEFER_SUBMIT, &submit.deferred);
+	reactor_defer(reactor_self(), DEFER_WORK, &work.deferred);
+	reactor_defer(reactor_self(), DEFER_WORK, &work.deferred); /* twice is once */
+	run_for(5);
+	assert_string_equal(trace, "wslf");
+}
+
+struct numbered {
+	struct message message;
+	char name;
+};
+
+static void noted(struct message *message)
+{
+	note(container_of(message, struct numbered, message)->name);
+}
+
+static void messages_keep_their_order(void **state)
+{
+	struct numbered m[5];
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		m[i] = (struct numbered){.message.fn = noted, .name = (char)('0' + i)};
+		reactor_send(reactor_self(), &m[i].message);
+	}
+	run_for(5);
+	assert_string_equal(trace, "01234");
+}
+
+struct visited {
+	atomic_uint seen;
+	bool done;
+};
+
+static void visit(void *arg, struct reactor *reactor)
+{
+	struct visited *v = arg;
+
+	assert_ptr_equal(reactor, reactor_self());
+	atomic_fetch_or(&v->seen, 1u << reactor_id(reactor));
+}
+
+static void visit_done(void *arg)
+{
+	struct visited *v = arg;
+
+	assert_int_equal(reactor_id(reactor_self()), 0);
+	assert_int_equal(atomic_load(&v->seen), 7);
+	v->done = true;
+	reactor_quit(reactor_self());
+}
+
+static void a_visit_reaches_every_reactor(void **state)
+{
+	struct visited v = {0};
+
+	(void)state;
+	reactors_visit(visit, visit_done, &v);
+	reactor_run(reactor_self());
+	assert_true(v.done);
+}
+
+/* Ping-pong between two reactors: no message may be lost while the other falls asleep. */
+struct ping {
+	struct message message;
+	unsigned count;
+};
+
+static void bounce(struct message *message)
+{
+	struct ping *p = container_of(message, struct ping, message);
+
+	if (++p->count == 20000)
+		reactor_quit(reactor_get(0));
+	else
+		reactor_send(reactor_get(p->count & 1), message);
+}
+
+static void no_wakeup_is_lost(void **state)
+{
+	struct ping p = {.message.fn = bounce};
+
+	(void)state;
+	alarm(30);
+	reactor_send(reactor_get(1), &p.message);
+	reactor_run(reactor_self());
+	alarm(0);
+	assert_int_equal(p.count, 20000);
+}
+
+struct pipe_watch {
+	struct fd_watch watch;
+	struct pipe_watch *other;
+	unsigned calls;
+};
+
+static void pipe_ready(struct fd_watch *watch, uint32_t events)
+{
+	struct pipe_watch *w = container_of(watch, struct pipe_watch, watch);
+
+	assert_true(events & EPOLLIN);
+	w->calls++;
+	reactor_unwatch(&w->watch);
+	reactor_unwatch(&w->other->watch);
+	reactor_quit(reactor_self());
+}
+
+static void an_unwatched_fd_is_not_called_again(void **state)
+{
+	struct pipe_watch a = {.watch.fn = pipe_ready}, b = {.watch.fn = pipe_ready};
+	int pa[2], pb[2];
+
+	(void)state;
+	assert_int_equal(pipe(pa) | pipe(pb), 0);
+	a.watch.fd = pa[0];
+	b.watch.fd = pb[0];
+	a.other = &b;
+	b.other = &a;
+	assert_int_equal(reactor_watch(reactor_self(), &a.watch, EPOLLIN), 0);
+	assert_int_equal(reactor_watch(reactor_self(), &b.watch, EPOLLIN), 0);
+	assert_int_equal(write(pa[1], "x", 1) + write(pb[1], "x", 1), 2);
+	reactor_run(reactor_self());
+	/* both were ready in one turn; whoever came first took the other away */
+	assert_int_equal(a.calls + b.calls, 1);
+	close(pa[0]);
+	close(pa[1]);
+	close(pb[0]);
+	close(pb[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(stages_run_in_order, start, stop),
+	    cmocka_unit_test_setup_teardown(messages_keep_their_order, start, stop),
+	    cmocka_unit_test_setup_teardown(a_visit_reaches_every_reactor, start, stop),
+	    cmocka_unit_test_setup_teardown(no_wakeup_is_lost, start, stop),
+	    cmocka_unit_test_setup_teardown(an_unwatched_fd_is_not_called_again, start, stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* The worker pool: a gate's cap holds, and a gate that hangs takes no thread from the others. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "reactor/workers.h"
+
+static atomic_uint running, most, ended;
+static pthread_mutex_t block = PTHREAD_MUTEX_INITIALIZER;
+
+static void busy(struct work *work)
+{
+	unsigned now = atomic_fetch_add(&running, 1) + 1, seen = atomic_load(&most);
+
+	(void)work;
+	while (now > seen && !atomic_compare_exchange_weak(&most, &seen, now))
+		;
+	usleep(2000);
+	atomic_fetch_sub(&running, 1);
+	atomic_fetch_add(&ended, 1);
+}
+
+static void hang(struct work *work)
+{
+	(void)work;
+	pthread_mutex_lock(&block);
+	pthread_mutex_unlock(&block);
+	atomic_fetch_add(&ended, 1);
+}
+
+static void quick(struct work *work)
+{
+	(void)work;
+	atomic_fetch_add(&ended, 1);
+}
+
+static void wait_for(unsigned count)
+{
+	for (int i = 0; i < 5000 && atomic_load(&ended) < count; i++)
+		usleep(1000);
+	assert_int_equal(atomic_load(&ended), count);
+}
+
+static void a_gate_caps_its_share(void **state)
+{
+	struct work_gate gate;
+	struct work jobs[24];
+
+	(void)state;
+	assert_int_equal(workers_start(8), 0);
+	work_gate_init(&gate, 3);
+	for (unsigned i = 0; i < 24; i++) {
+		jobs[i].fn = busy;
+		workers_submit(&gate, &jobs[i]);
+	}
+	wait_for(24);
+	assert_true(atomic_load(&most) <= 3);
+	assert_true(atomic_load(&most) > 1);
+	assert_int_equal(workers_stop(5000), 0);
+}
+
+static void a_hung_gate_leaves_the_others_alone(void **state)
+{
+	struct work_gate dead, alive;
+	struct work hung[8], job = {.fn = quick};
+
+	(void)state;
+	atomic_store(&ended, 0);
+	assert_int_equal(workers_start(4), 0);
+	work_gate_init(&dead, 3);
+	work_gate_init(&alive, 3);
+	pthread_mutex_lock(&block);
+	for (unsigned i = 0; i < 8; i++) {
+		hung[i].fn = hang;
+		workers_submit(&dead, &hung[i]);
+	}
+	workers_submit(&alive, &job);
+	wait_for(1);
+	assert_true(workers_stop(50) > 0); /* they still hang, and stopping says so */
+	pthread_mutex_unlock(&block);
+	wait_for(9);
+	assert_int_equal(workers_stop(5000), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_gate_caps_its_share),
+	    cmocka_unit_test(a_hung_gate_leaves_the_others_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

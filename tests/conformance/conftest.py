@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures of the conformance tests, and what they are parametrised over: what the daemon loaded."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import cu
+from harness.allow import AllowList
+from harness.bench import Bench
+from harness.daemon import Daemon
+from harness.modules import Plan, Variant, block_variants, special_variants
+from harness.options import Settings, add_options, make_plan, peer_variant
+from harness.units import Target, Unit
+
+pytest_plugins = ["report"]
+
+HERE = Path(__file__).parent
+PLAN = pytest.StashKey[Plan]()
+SETTINGS = pytest.StashKey[Settings]()
+ALLOW = pytest.StashKey[AllowList]()
+BENCH = pytest.StashKey[Bench]()
+LOG_OFFSET = pytest.StashKey[int]()
+
+# Suites that say something about removable or read-only units; many others write without a look.
+SPECIAL = {
+    "removable": ("Inquiry", "ModeSense6", "NoMedia", "PreventAllow", "ReadOnly", "StartStopUnit",
+                  "TestUnitReady"),
+    "readonly": ("Inquiry", "ModeSense6", "Read6", "Read10", "Read12", "Read16", "ReadCapacity10",
+                 "ReadCapacity16", "ReadOnly", "TestUnitReady"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings = config.stash[SETTINGS] = Settings(config)
+    config.stash[ALLOW] = AllowList.load(HERE / "allow.toml")
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        config.stash[PLAN] = Plan.from_json(worker["plan"])
+        return
+    try:
+        config.stash[PLAN] = make_plan(settings)
+    except (ValueError, AssertionError, OSError) as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_configure_node(node: Any) -> None:
+    """xdist: every worker gets the plan that the controller made."""
+    node.workerinput["plan"] = node.config.stash[PLAN].to_json()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    plan = config.stash.get(PLAN, None)
+    if plan is not None and plan.store_dir and not hasattr(config, "workerinput"):
+        shutil.rmtree(plan.store_dir, ignore_errors=True)
+
+
+# -- collection
+
+
+def variants(config: pytest.Config, selection: str) -> list[Variant]:
+    """The units that a test runs on.  storing: not on stores that keep nothing; basic: one of each
+    block size; one: the first that stores."""
+    settings, plan = config.stash[SETTINGS], config.stash[PLAN]
+    if settings.peer is not None:
+        return [peer_variant(settings.peer)]
+    found = [v for v in block_variants(plan.of_kind("block")) if plan_can_write(plan, v)]
+    if selection in ("storing", "one"):
+        found = [v for v in found if v.module not in config.stash[ALLOW].not_storing] or found
+    if selection == "basic":
+        best: dict[tuple[str, int], Variant] = {}
+        for variant in found:
+            best.setdefault((variant.module, variant.block_size), variant)
+        found = list(best.values())
+    if selection == "one":
+        found = sorted(found, key=lambda v: v.module != "rdwr")[:1]
+    return found
+
+
+def plan_can_write(plan: Plan, variant: Variant) -> bool:
+    return next(m for m in plan.modules if m.name == variant.module).can_write
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "variant" not in metafunc.fixturenames:
+        return
+    config = metafunc.config
+    if "cu_test" in metafunc.fixturenames:
+        rows = list(cu_rows(config))
+        metafunc.parametrize(("variant", "cu_test"), rows, ids=[f"{row.values[0]}-{row.values[1]}" for row in rows])
+        return
+    marker = metafunc.definition.get_closest_marker("variants")
+    chosen = variants(config, marker.args[0] if marker else "all")
+    metafunc.parametrize("variant", chosen, ids=str)
+
+
+def cu_rows(config: pytest.Config) -> Iterator[Any]:
+    """Each of libiscsi's tests on each kind of unit; the smoke run takes the first test of each suite."""
+    settings, plan = config.stash[SETTINGS], config.stash[PLAN]
+    quick_on = {v.module: v for v in reversed(variants(config, "all"))}.values()
+    for variant in variants(config, "all"):
+        suites = set()
+        for test in cu.tests():
+            suite = test.split(".")[1]
+            quick = suite not in suites and variant in quick_on
+            suites.add(suite)
+            yield pytest.param(variant, test, marks=[pytest.mark.smoke] if quick else [])
+    if settings.peer is not None:
+        return
+    for variant in special_variants(m for m in plan.of_kind("block") if m.can_write):
+        wanted = SPECIAL["removable" if variant.removable else "readonly"]
+        for test in cu.tests():
+            if test.split(".")[1] in wanted:
+                yield pytest.param(variant, test)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what this run can't do or wasn't asked for."""
+    settings = config.stash[SETTINGS]
+    keep, drop = [], []
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        wanted = True
+        if settings.peer is not None and "daemon" in names:
+            wanted = False  # needs management of the target
+        elif not settings.managed and settings.peer is None and "bench" in names:
+            wanted = False  # nothing to talk to: the harness's own tests only
+        elif settings.smoke and item.get_closest_marker("smoke") is None:
+            wanted = False
+        (keep if wanted else drop).append(item)
+    if drop:
+        config.hook.pytest_deselected(items=drop)
+        items[:] = keep
+
+
+# -- fixtures
+
+
+@pytest.fixture(scope="session")
+def settings(pytestconfig: pytest.Config) -> Settings:
+    return pytestconfig.stash[SETTINGS]
+
+
+@pytest.fixture(scope="session")
+def plan(pytestconfig: pytest.Config) -> Plan:
+    return pytestconfig.stash[PLAN]
+
+
+@pytest.fixture(scope="session")
+def allow(pytestconfig: pytest.Config) -> AllowList:
+    return pytestconfig.stash[ALLOW]
+
+
+@pytest.fixture(scope="session")
+def shared_bench(pytestconfig: pytest.Config, settings: Settings, plan: Plan) -> Iterator[Bench]:
+    bench = Bench(settings, plan)
+    pytestconfig.stash[BENCH] = bench
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def bench(shared_bench: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """This worker's daemon; a test in which it dies, or reports an error, has failed."""
+    request.node.stash[LOG_OFFSET] = shared_bench.log_size()
+    yield shared_bench
+    shared_bench.judge()
+
+
+@pytest.fixture
+def daemon(bench: Bench) -> Daemon:
+    """For tests that manage the target; they are left out when the target isn't ours."""
+    return bench.daemon
+
+
+@pytest.fixture
+def unit(bench: Bench, variant: Variant, request: pytest.FixtureRequest) -> Iterator[Unit]:
+    """A unit that is shared with other tests, which leave it as they found it unless they fail."""
+    yield bench.shared(variant)
+    report = request.node.stash.get(CALL, None)
+    if report is None or report.failed or hasattr(report, "wasxfail"):
+        bench.renew(variant)
+
+
+@pytest.fixture
+def new_target(bench: Bench, daemon: Daemon) -> Iterator[Callable[..., Target]]:
+    """Makes targets that go when the test ends."""
+    made: list[Target] = []
+
+    def make(acl: str | None = "ALL") -> Target:
+        made.append(bench.factory.target(acl))
+        return made[-1]
+
+    yield make
+    for target in made:
+        target.delete()
+
+
+@pytest.fixture
+def new_unit(bench: Bench, new_target: Callable[..., Target]) -> Callable[..., Unit]:
+    """Makes units of a kind, each on a target of its own unless one is given."""
+
+    def make(variant: Variant, target: Target | None = None, **arguments: Any) -> Unit:
+        return bench.factory.unit(target or new_target(), variant, **arguments)
+
+    return make
+
+
+@pytest.fixture
+def one(pytestconfig: pytest.Config) -> Variant:
+    """The kind of unit on which tests run that are about the protocol, not about a store."""
+    found = variants(pytestconfig, "one")
+    if not found:
+        pytest.fail("no module that can be written to is loaded")
+    return found[0]
+
+
+@pytest.fixture
+def disk(bench: Bench, one: Variant) -> Iterator[Unit]:
+    """A unit of this test's own (at a URL: the unit there)."""
+    if bench.settings.peer is not None:
+        yield bench.shared(one)
+        return
+    target = bench.factory.target()
+    yield bench.factory.unit(target, one, size=64 << 20)
+    target.delete()
+
+
+# -- reports
+
+
+CALL = pytest.StashKey[pytest.TestReport]()
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    outcome: Any = yield
+    report = outcome.get_result()
+    if report.when == "call":
+        item.stash[CALL] = report
+    bench = item.config.stash.get(BENCH, None)
+    if report.failed and bench is not None:
+        log = bench.log_since(item.stash.get(LOG_OFFSET, 0))
+        if log:
+            report.sections.append(("tgtd log", "\n".join(log.splitlines()[-100:])))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tells the controller what was wrong with this worker's daemon."""
+    bench = session.config.stash.get(BENCH, None)
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["problems"] = bench.problems if bench is not None else []

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""libiscsi's iscsi-test-cu, one test a process, and what its output means.
+
+It counts a skipped test as passed, in its exit status too; only its standard output says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .process import run
+
+TOOL = "iscsi-test-cu"
+TIMEOUT = 90.0
+_NAME = re.compile(r"ALL\.[^.\s]+\.[^.\s]+")
+_SKIPPED = re.compile(r"\[SKIPPED\]\s*(.*)")
+# RTPG says it without the brackets
+_SKIPPING = re.compile(r"(Skipping RTPG tests.*)")
+_FAILED = re.compile(r"\[FAILED\]\s*(.*)")
+_ASSERT = re.compile(r"^\s+\d+\. (.*)$", re.MULTILINE)
+_SUMMARY = re.compile(r"^\s+tests\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one test ended: "passed", "skip" or "failed", the tool's own words, and all it printed."""
+
+    kind: str
+    text: str
+    output: str
+
+
+@lru_cache(maxsize=1)
+def tests() -> tuple[str, ...]:
+    """The names in family ALL, each once, as FAMILY.Suite.Test."""
+    listing = run([TOOL, "-l"]).stdout
+    names = dict.fromkeys(word for line in listing.splitlines() if _NAME.fullmatch(word := line.strip()))
+    if not names:
+        raise RuntimeError(f"{TOOL} -l lists no test")
+    return tuple(names)
+
+
+def command(test: str, url: str) -> list[str]:
+    urls = [url, url] if test.startswith("ALL.MultipathIO.") else [url]
+    return [TOOL, "-d", "-V", "-t", test, *urls]
+
+
+def run_test(test: str, url: str, timeout: float = TIMEOUT) -> Outcome:
+    """Runs one test in a process of its own."""
+    try:
+        done = run(command(test, url), timeout=timeout)
+    except subprocess.TimeoutExpired as expired:
+        text = expired.stdout.decode(errors="replace") if isinstance(expired.stdout, bytes) else ""
+        return Outcome("failed", f"no end within {timeout:.0f} s", text)
+    return judge(done.returncode, done.stdout, done.stderr)
+
+
+def judge(code: int, stdout: str, stderr: str) -> Outcome:
+    """What exit status and output mean."""
+    output = stdout + stderr
+    summary = _SUMMARY.search(stdout)
+    if code < 0:
+        return Outcome("failed", f"the tool died of signal {-code}", output)
+    if code != 0 or summary is None:
+        return Outcome("failed", _first_failure(stdout) or stderr.strip() or f"exit status {code}", output)
+    total, ran, _, failed = (int(group) for group in summary.groups())
+    if failed or ran != 1 or total != 1:
+        return Outcome("failed", f"{ran} of {total} tests ran, {failed} failed", output)
+    skipped = _SKIPPED.search(stdout) or _SKIPPING.search(stdout)
+    if skipped:
+        return Outcome("skip", skipped.group(1).strip(), output)
+    return Outcome("passed", "", output)
+
+
+def _first_failure(stdout: str) -> str:
+    parts = [match.group(1).strip() for match in (_FAILED.search(stdout), _ASSERT.search(stdout)) if match]
+    return " / ".join(parts)

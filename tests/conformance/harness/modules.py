@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""The backing stores that a daemon loaded, and the logical units that the tests make on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module as `tgtadm --op show --mode backingstore --json` tells it."""
+
+    name: str
+    kind: str = "block"
+    capabilities: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    file: str = ""
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> "Module":
+        return cls(row["name"], row["kind"], tuple(row["capabilities"]),
+                   tuple(option["name"] for option in row["options"]), row.get("file", ""))
+
+    @property
+    def can_write(self) -> bool:
+        return "write" in self.capabilities
+
+    @property
+    def needs_path(self) -> bool:
+        """A store that takes a size but needs no path is given the size."""
+        return "needs_path" in self.capabilities or "size" not in self.options
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One kind of logical unit: a module and what the unit is told to be."""
+
+    module: str
+    thin: bool = False
+    block_size: int = 512
+    readonly: bool = False
+    removable: bool = False
+
+    def __str__(self) -> str:
+        words = [self.module, "thin" if self.thin else "thick", str(self.block_size)]
+        words += ["ro"] if self.readonly else []
+        words += ["rmb"] if self.removable else []
+        return "-".join(words)
+
+    def facts(self) -> dict[str, Any]:
+        """What the allow-list's conditions speak about."""
+        return asdict(self)
+
+
+@dataclass
+class Plan:
+    """What this run tests; made once, before the tests are collected, and sent to every worker."""
+
+    modules: list[Module] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+    store_dir: str | None = None
+    path: str | None = None    # for the units of modules named on the command line
+    bsopts: str | None = None
+    named: list[str] = field(default_factory=list)  # modules chosen on the command line
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> "Plan":
+        modules = [Module(m["name"], m["kind"], tuple(m["capabilities"]), tuple(m["options"]), m["file"])
+                   for m in row["modules"]]
+        return cls(**{**row, "modules": modules})
+
+    def of_kind(self, kind: str) -> list[Module]:
+        return [module for module in self.modules if module.kind == kind]
+
+
+def block_variants(modules: Iterable[Module]) -> list[Variant]:
+    """Thin and thick, 512 and 4096 bytes; thin only where the store says that it can deallocate."""
+    out = []
+    for module in modules:
+        for thin in (True, False):
+            if thin and "discard" not in module.capabilities:
+                continue
+            out += [Variant(module.name, thin, size) for size in (512, 4096)]
+    return out
+
+
+def special_variants(modules: Iterable[Module]) -> list[Variant]:
+    """The units that only some tests are for: removable and read-only ones."""
+    out = []
+    for module in modules:
+        thin = "discard" in module.capabilities
+        out += [Variant(module.name, thin, 512, removable=True), Variant(module.name, thin, 512, readonly=True)]
+    return out

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MIT
+"""Targets and logical units for tests, on a daemon that the harness manages or at a URL."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from iscsi import scsi
+from iscsi.chap import Chap
+from iscsi.login import Login, login
+from iscsi.session import Session
+
+from .daemon import Daemon
+from .modules import Module, Plan, Variant
+
+NAME = "iqn.2026-01.org.example.test"
+SIZE = 256 << 20
+
+
+@dataclass
+class Unit:
+    """A logical unit that can be reached, and its backing file if the tests may look at it."""
+
+    host: str
+    port: int
+    target: str
+    lun: int = 1
+    block_size: int = 512
+    variant: Variant | None = None
+    path: Path | None = None
+    tid: int = 0
+    user: str = ""
+    password: str = ""
+
+    @property
+    def portal(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        login_part = f"{self.user}%{self.password}@" if self.user else ""
+        return f"iscsi://{login_part}{self.portal}/{self.target}/{self.lun}"
+
+    def want(self, **changes: object) -> Login:
+        """A login to this unit's target; changes as Login's fields, or keys in `keys`."""
+        arguments: dict[str, object] = {"target": self.target}
+        if self.user:
+            arguments["chap"] = Chap(self.user, self.password, (5, 7))
+        return Login(**{**arguments, **changes})  # type: ignore[arg-type]
+
+    def login(self, *, attentions: bool = False, **changes: object) -> Session:
+        """A session; unit attentions are cleared unless a test wants to see them."""
+        session = login(self.host, self.port, self.want(**changes))
+        if not attentions and changes.get("target", self.target) is not None:
+            session.clear_attentions(self.lun)
+        return session
+
+    def discover(self, **changes: object) -> Session:
+        """A discovery session."""
+        return self.login(**{"target": None, "chap": None, **changes})  # type: ignore[arg-type]
+
+
+def parse_url(url: str) -> Unit:
+    """iscsi://[user%password@]host[:port]/iqn/lun; ValueError says what is wrong."""
+    match = re.fullmatch(r"iscsi://(?:([^%@/]+)%([^@/]*)@)?(\[[^]]+\]|[^:/\[\]]+)(?::(\d+))?/([^/]+)/(\d+)", url)
+    if not match:
+        raise ValueError(f"{url}: not iscsi://[user%password@]host[:port]/target-name/lun")
+    user, password, host, port, target, lun = match.groups()
+    return Unit(host.strip("[]"), int(port or 3260), target, int(lun), user=user or "", password=password or "")
+
+
+def capacity(session: Session, lun: int) -> tuple[int, int]:
+    """Number of blocks and block length, by READ CAPACITY(16)."""
+    result = session.execute(scsi.read_capacity16(), lun=lun, read=32)
+    if not result.good:
+        raise AssertionError(f"READ CAPACITY(16): {result}")
+    last, length = struct.unpack_from(">QI", result.data)
+    return last + 1, length
+
+
+@dataclass
+class Target:
+    """A target that a test made."""
+
+    daemon: Daemon
+    tid: int
+    name: str
+    files: list[Path] = field(default_factory=list)
+
+    def bind(self, address: str = "ALL") -> None:
+        self.daemon.do("--op", "bind", "--mode", "target", "--tid", str(self.tid), "--initiator-address", address)
+
+    def set(self, name: str, value: str) -> None:
+        self.daemon.do("--op", "update", "--mode", "target", "--tid", str(self.tid), "--name", name, "--value", value)
+
+    def account(self, user: str, password: str, outgoing: bool = False) -> None:
+        """Makes the account and binds it."""
+        self.daemon.do("--op", "new", "--mode", "account", "--user", user, "--password", password)
+        self.daemon.do("--op", "bind", "--mode", "account", "--tid", str(self.tid), "--user", user,
+                       *(["--outgoing"] if outgoing else []))
+
+    def unit(self, lun: int = 1, **fields: object) -> Unit:
+        return Unit(self.daemon.host, self.daemon.port, self.name, lun, tid=self.tid, **fields)  # type: ignore[arg-type]
+
+    def delete(self) -> None:
+        """Removes it with its files; a daemon that died has forgotten it already."""
+        if self.daemon.alive():
+            self.daemon.adm("--op", "delete", "--mode", "target", "--force", "--tid", str(self.tid))
+        for path in self.files:
+            path.unlink(missing_ok=True)
+
+
+class Factory:
+    """Makes targets and units on a daemon."""
+
+    def __init__(self, daemon: Daemon, plan: Plan) -> None:
+        self.daemon = daemon
+        self.plan = plan
+
+    def target(self, acl: str | None = "ALL") -> Target:
+        tid = self.daemon.new_tid()
+        name = f"{NAME}:t{os.getpid()}.{tid}"
+        self.daemon.do("--op", "new", "--mode", "target", "--tid", str(tid), "--targetname", name)
+        target = Target(self.daemon, tid, name)
+        if acl is not None:
+            target.bind(acl)
+        return target
+
+    def module(self, name: str) -> Module:
+        return next(module for module in self.plan.modules if module.name == name)
+
+    def unit(self, target: Target, variant: Variant, lun: int = 1, size: int = SIZE) -> Unit:
+        """Makes a logical unit as the variant says."""
+        module = self.module(variant.module)
+        path = self._path(target, module, lun, size)
+        arguments = ["--bstype", module.name]
+        if path is not None:
+            arguments += ["-b", str(path)]
+        if variant.block_size != 512:
+            arguments += ["--blocksize", str(variant.block_size)]
+        options = self._options(module, size)
+        if options:
+            arguments += ["--bsopts", options]
+        where = ["--mode", "logicalunit", "--tid", str(target.tid), "--lun", str(lun)]
+        self.daemon.do("--op", "new", *where, *arguments)
+        params = [f"{name}=1" for name, wanted in (("thin_provisioning", variant.thin),
+                                                   ("readonly", variant.readonly),
+                                                   ("removable", variant.removable)) if wanted]
+        if params:
+            self.daemon.do("--op", "update", *where, "--params", ",".join(params))
+        return target.unit(lun, block_size=variant.block_size, variant=variant, path=path)
+
+    def _path(self, target: Target, module: Module, lun: int, size: int) -> Path | None:
+        if not module.needs_path:
+            return None
+        if self.plan.path is not None and module.name in self.plan.named:
+            return Path(self.plan.path)
+        path = self.daemon.folder / f"t{target.tid}-l{lun}.img"
+        with open(path, "wb") as image:
+            image.truncate(size)
+        target.files.append(path)
+        return path
+
+    def _options(self, module: Module, size: int) -> str:
+        given = self.plan.bsopts if self.plan.bsopts and module.name in self.plan.named else ""
+        if not module.needs_path and "size=" not in given:
+            given = f"{given};size={size}".lstrip(";")
+        return given

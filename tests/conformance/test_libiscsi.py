@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""libiscsi's own tests, each in a process of its own, on every kind of unit of every module."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import cu
+from harness.allow import AllowList
+from harness.modules import Variant
+from harness.notes import note
+from harness.options import Settings
+from harness.units import Unit
+
+
+def test_libiscsi(unit: Unit, variant: Variant, cu_test: str, allow: AllowList, settings: Settings,
+                  request: pytest.FixtureRequest) -> None:
+    facts = variant.facts()
+    note(request.node, ran={"test": cu_test, "facts": facts})
+    outcome = cu.run_test(cu_test, unit.url)
+    if outcome.kind == "passed":
+        return
+    kind = "skip" if outcome.kind == "skip" else "tool-defect"
+    entry = allow.find(cu_test, facts, kind, outcome.text)
+    if entry is not None:
+        note(request.node, allowed=entry.number)
+        words = f"{outcome.text or 'failed'} [{entry.reason}; {entry.clause}]"
+        pytest.skip(words) if kind == "skip" else pytest.xfail(words)
+    if kind == "skip" and settings.peer is not None:
+        pytest.skip(outcome.text)
+    tail = "\n".join(outcome.output.splitlines()[-60:])
+    pytest.fail(f"{outcome.kind}: {outcome.text}\n{tail}", pytrace=False)

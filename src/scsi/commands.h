@@ -8,11 +8,19 @@
 #include "scsi/lu.h"
 #include "scsi/nexus.h"
 #include "scsi/opcode.h"
+#include "scsi/target.h"
 
-/* spc.c: INQUIRY, REPORT LUNS, REQUEST SENSE, TEST UNIT READY, RSOC, … for every device type */
+/* spc.c: INQUIRY, REPORT LUNS, REQUEST SENSE … for every device type, TEST UNIT READY for those with a
+ * medium and for those without, and what a LUN without logical unit answers */
 extern const struct opcode_row spc_rows[];
+extern const struct opcode_row spc_medium_rows[];
+extern const struct opcode_row spc_no_medium_rows[];
+extern const struct opcode_row spc_no_lu_rows[];
+/* rsoc.c: REPORT SUPPORTED OPERATION CODES and TASK MANAGEMENT FUNCTIONS */
+extern const struct opcode_row rsoc_rows[];
 /* mode.c: MODE SENSE/SELECT(6/10); log.c: LOG SENSE */
 extern const struct opcode_row mode_rows[];
+extern const struct opcode_row log_rows[];
 /* reserve.c: RESERVE/RELEASE(6/10); pr.c: PERSISTENT RESERVE IN/OUT */
 extern const struct opcode_row reserve_rows[];
 extern const struct opcode_row pr_rows[];
@@ -33,6 +41,8 @@ bool mode_d_sense(const struct lu *lu); /* Control: descriptor format sense data
 bool mode_swp(const struct lu *lu);     /* Control: software write protect */
 bool mode_wce(const struct lu *lu); /* Caching: write cache enabled; without it writes are FUA */
 bool mode_tas(const struct lu *lu); /* Control: TASK ABORTED status */
+/* Sets D_SENSE, current and default (tgtadm sense_format).  Inside an exclusive operation. */
+void mode_set_d_sense(struct lu *lu, bool descriptor);
 /* tgtadm mode_page=page:subpage:length:byte…; 0 or -EINVAL.  Inside an exclusive operation. */
 int mode_set_page(struct lu *lu, const char *text);
 
@@ -51,6 +61,10 @@ void reserve_reset(struct lu *lu);
 /* ---- vpd.c ---- */
 /* INQUIRY with EVPD (SPC-5 7.7, SBC-4 6.6): ends the task. */
 void vpd_inquiry(struct scsi_task *t, uint8_t page, uint16_t allocation_length);
+/* Byte 0 of INQUIRY data: peripheral qualifier and device type. */
+uint8_t spc_peripheral(const struct scsi_task *t);
+/* The one target port group that there is (SPC-5 5.15). */
+#define TARGET_PORT_GROUP 1u
 
 /* ---- limits that VPD B0 reports and the commands enforce ---- */
 /* Sets io_alignment, max_transfer_blocks and volatile_cache from the store's geometry.  lu_create()

@@ -73,17 +73,26 @@ extern const struct command_set tape_commands;
 /* Commands for a LUN without logical unit. */
 extern const struct command_set no_lu_commands;
 
+#define OPCODE_ROWS_MAX 192 /* of one command set */
+
 /* Must be called once at start: builds the lookup index of each set. */
 void opcode_init(void);
+/* Builds the index of one set; a second call for it changes nothing.  At start only. */
+void opcode_register(const struct command_set *set);
 
 enum opcode_result { OPCODE_FOUND, OPCODE_UNKNOWN, OPCODE_BAD_SERVICE_ACTION };
 /* The row for a CDB, or why not.  Constant time. */
 enum opcode_result opcode_find(const struct command_set *set, const uint8_t *cdb,
 			       const struct opcode_row **row);
-/* False: it ended t with INVALID FIELD IN CDB at the first bit that the usage data forbid. */
+/* False: it ended t with INVALID FIELD IN CDB at the first bit that the usage data forbid.  The
+ * CONTROL byte and the service action are the core's business: a row's usage says nothing of them. */
 bool opcode_check_cdb(struct scsi_task *t);
 
-/* REPORT SUPPORTED OPERATION CODES (SPC-5 6.34), from the rows. */
-void spc_report_supported_opcodes(struct scsi_task *t);
+/* All rows of a set, or those of one operation code, ascending by operation code and service action. */
+const struct opcode_row *const *opcode_rows(const struct command_set *set, unsigned *count);
+const struct opcode_row *const *opcode_rows_of(const struct command_set *set, uint8_t opcode,
+					       unsigned *count);
+/* CDB USAGE DATA of a row as REPORT SUPPORTED OPERATION CODES shows it (SPC-5 6.34.3). */
+void opcode_usage(const struct opcode_row *row, uint8_t usage[SCSI_MAX_CDB]);
 
 #endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* Vital product data pages: SPC-5 7.7, SBC-4 6.6. */
+#include <stdio.h>
+
+#include "scsi/commands.h"
+#include "scsi/target.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
+
+#define PAGE_MAX 1024u
+#define DISK 0x00
+#define PROTOCOL_ISCSI 0x5
+
+/* Code sets, associations and designator types of 7.7.6. */
+#define BINARY 1u
+#define ASCII 2u
+#define UTF8 3u
+#define OF_LU 0u
+#define OF_PORT 1u
+#define OF_DEVICE 2u
+#define T10_VENDOR_ID 1u
+#define NAA 3u
+#define RELATIVE_PORT 4u
+#define PORT_GROUP 5u
+#define SCSI_NAME 8u
+
+struct vpd_page {
+	uint8_t code;
+	bool disks_only;
+	/* Writes what follows the four bytes of header (at is zeroed); returns its length. */
+	size_t (*put)(uint8_t *at, const struct scsi_task *t);
+};
+
+static const struct vpd_page pages[];
+
+static bool has_page(const struct lu *lu, const struct vpd_page *page)
+{
+	return !page->disks_only || lu->commands->device_type == DISK;
+}
+
+/* 7.7.16 Supported VPD Pages */
+static size_t put_supported(uint8_t *at, const struct scsi_task *t)
+{
+	size_t len = 0;
+
+	for (const struct vpd_page *page = pages; page->put; page++)
+		if (has_page(t->lu, page))
+			at[len++] = page->code;
+	return len;
+}
+
+/* 7.7.17 Unit Serial Number; to the right, as it always was, for those who keep it as a name. */
+static size_t put_serial(uint8_t *at, const struct scsi_task *t)
+{
+	size_t room = sizeof(t->lu->id.scsi_sn) - 1;
+	size_t len = strnlen(t->lu->id.scsi_sn, room);
+
+	memset(at, ' ', room - len);
+	memcpy(at + room - len, t->lu->id.scsi_sn, len);
+	return room;
+}
+
+static size_t designator(uint8_t *at, unsigned code_set, unsigned association, unsigned type,
+			 size_t len)
+{
+	at[0] = (uint8_t)code_set;
+	at[1] = (uint8_t)(association << 4 | type);
+	if (association == OF_PORT || association == OF_DEVICE) {
+		at[0] |= PROTOCOL_ISCSI << 4;
+		at[1] |= 0x80; /* PIV */
+	}
+	at[3] = (uint8_t)len;
+	return 4 + len;
+}
+
+static size_t put_t10_vendor_id(uint8_t *at, const struct lu *lu)
+{
+	size_t room = sizeof(lu->id.scsi_id) - 1;
+
+	memcpy(at + 4, lu->id.scsi_id, strnlen(lu->id.scsi_id, room));
+	return designator(at, ASCII, OF_LU, T10_VENDOR_ID, room);
+}
+
+static size_t put_port_number(uint8_t *at, unsigned type, uint16_t number)
+{
+	put_be16(at + 6, number);
+	return designator(at, BINARY, OF_PORT, type, 4);
+}
+
+/* 7.7.6.10: NUL terminated, NUL padded to a multiple of four. */
+static size_t put_name(uint8_t *at, unsigned association, const char *text)
+{
+	size_t len = strlen(text);
+
+	memcpy(at + 4, text, len);
+	return designator(at, UTF8, association, SCSI_NAME, (len + 4) & ~(size_t)3);
+}
+
+/* 7.7.6 Device Identification */
+static size_t put_identification(uint8_t *at, const struct scsi_task *t)
+{
+	const struct nexus *nexus = t->nexus;
+	char port_name[240];
+	size_t len = put_t10_vendor_id(at, t->lu);
+
+	memcpy(at + len + 4, t->lu->naa, sizeof(t->lu->naa));
+	len += designator(at + len, BINARY, OF_LU, NAA, sizeof(t->lu->naa));
+	len += put_port_number(at + len, RELATIVE_PORT, nexus->relative_port);
+	len += put_port_number(at + len, PORT_GROUP, TARGET_PORT_GROUP);
+	/* RFC 7143 4.4.1 (SCSI port name of a target port) */
+	snprintf(port_name, sizeof(port_name), "%.223s,t,0x%04x", nexus->target->name,
+		 nexus->portal_group);
+	len += put_name(at + len, OF_PORT, port_name);
+	snprintf(port_name, sizeof(port_name), "%.223s", nexus->target->name);
+	return len + put_name(at + len, OF_DEVICE, port_name);
+}
+
+/* 7.7.7 Extended INQUIRY Data */
+static size_t put_extended_inquiry(uint8_t *at, const struct scsi_task *t)
+{
+	at[1] = 0x07;                             /* HEADSUP, ORDSUP, SIMPSUP */
+	at[2] = t->lu->volatile_cache ? 0x01 : 0; /* V_SUP */
+	at[9] = SENSE_MAX;                        /* maximum supported sense data length */
+	return 0x3c;
+}
+
+/* 7.7.9 Mode Page Policy: all of them are shared */
+static size_t put_mode_page_policy(uint8_t *at, const struct scsi_task *t)
+{
+	(void)t;
+	at[0] = 0x3f;
+	at[1] = 0xff;
+	return 4;
+}
+
+static void put_unmap_limits(uint8_t *at, const struct lu *lu)
+{
+	struct tgt_bs_geometry geometry = store_geometry(lu->store);
+	uint32_t granularity = geometry.discard_granularity >> lu->block_shift;
+
+	put_be32(at + 16, lu_max_unmap_blocks(lu));
+	put_be32(at + 20, SBC_MAX_UNMAP_DESCRIPTORS);
+	if (granularity > 1) {
+		put_be32(at + 24, granularity);
+		put_be32(at + 28, 0x80000000u); /* UGAVALID, alignment 0 */
+	}
+}
+
+/* SBC-4 6.6.4 Block Limits */
+static size_t put_block_limits(uint8_t *at, const struct scsi_task *t)
+{
+	const struct lu *lu = t->lu;
+
+	at[0] = 0x01; /* WSNZ */
+	at[1] = (uint8_t)lu_max_caw_blocks(lu);
+	put_be16(at + 2, lu->optimal_xfer_gran);
+	put_be32(at + 4, lu_max_transfer_blocks(lu));
+	put_be32(at + 8, lu->optimal_xfer_len);
+	if (lu->thin && lu->store)
+		put_unmap_limits(at, lu);
+	put_be64(at + 32, lu_max_write_same_blocks(lu));
+	return 0x3c;
+}
+
+/* SBC-4 6.6.3 Block Device Characteristics */
+static size_t put_characteristics(uint8_t *at, const struct scsi_task *t)
+{
+	put_be16(at, t->lu->rotation_rate);
+	return 0x3c;
+}
+
+/* SBC-4 6.6.6 Logical Block Provisioning */
+static size_t put_provisioning(uint8_t *at, const struct scsi_task *t)
+{
+	if (!t->lu->thin)
+		return 4;
+	at[1] = 0x80 | 0x40 | 0x20 | 0x04; /* LBPU, LBPWS, LBPWS10, LBPRZ 001b */
+	at[2] = 0x02;                      /* thin provisioned */
+	return 4;
+}
+
+static const struct vpd_page pages[] = {
+    {0x00, false, put_supported},
+    {0x80, false, put_serial},
+    {0x83, false, put_identification},
+    {0x86, false, put_extended_inquiry},
+    {0x87, false, put_mode_page_policy},
+    {0xb0, true, put_block_limits},
+    {0xb1, true, put_characteristics},
+    {0xb2, true, put_provisioning},
+    {0, false, NULL},
+};
+
+void vpd_inquiry(struct scsi_task *t, uint8_t page, uint16_t allocation_length)
+{
+	uint8_t data[PAGE_MAX] = {0};
+
+	for (const struct vpd_page *p = pages; p->put; p++) {
+		size_t len;
+
+		if (p->code != page || !has_page(t->lu, p))
+			continue;
+		len = p->put(data + 4, t);
+		data[0] = spc_peripheral(t);
+		data[1] = page;
+		put_be16(data + 2, (uint16_t)len);
+		task_reply(t, data, 4 + len, allocation_length);
+		return;
+	}
+	task_invalid_cdb(t, 2, -1);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* Which commands each device type has. */
+#include "scsi/commands.h"
+
+static const struct opcode_row *const disk_tables[] = {
+    spc_rows,    spc_medium_rows,       rsoc_rows, mode_rows, log_rows, reserve_rows, pr_rows,
+    sbc_rw_rows, sbc_provisioning_rows, sbc_rows,  NULL,
+};
+const struct command_set disk_commands = {
+    .device_type = 0x00,
+    .name = "disk",
+    .tables = disk_tables,
+};
+
+static const struct opcode_row *const controller_tables[] = {
+    spc_rows, spc_no_medium_rows, rsoc_rows, mode_rows, log_rows, NULL,
+};
+const struct command_set controller_commands = {
+    .device_type = 0x0c,
+    .name = "controller",
+    .tables = controller_tables,
+};
+
+/* Until there is an SSC command set the list ends where it would be. */
+extern const struct opcode_row ssc_rows[] __attribute__((weak));
+static const struct opcode_row *const tape_tables[] = {
+    spc_rows,     spc_medium_rows, rsoc_rows, mode_rows, log_rows,
+    reserve_rows, pr_rows,         ssc_rows,  NULL,
+};
+const struct command_set tape_commands = {
+    .device_type = 0x01,
+    .name = "tape",
+    .tables = tape_tables,
+};
+
+/* SAM-5 4.7.4: INQUIRY, REPORT LUNS and REQUEST SENSE are answered for an incorrect LUN too. */
+static const struct opcode_row *const no_lu_tables[] = {spc_no_lu_rows, NULL};
+const struct command_set no_lu_commands = {
+    .device_type = 0x1f,
+    .name = "none",
+    .tables = no_lu_tables,
+};
+
+void opcode_init(void)
+{
+	opcode_register(&disk_commands);
+	opcode_register(&controller_commands);
+	opcode_register(&tape_commands);
+	opcode_register(&no_lu_commands);
+}

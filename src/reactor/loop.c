@@ -168,6 +168,7 @@ void reactor_run(struct reactor *reactor)
 		turn(reactor, busy);
 		busy = run_deferred(reactor);
 	}
+	atomic_store(&reactor->quit, false); /* it may be entered again */
 }
 
 static void quit_message(struct message *message)

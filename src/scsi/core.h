@@ -54,6 +54,8 @@ struct abort_wait {
 	const struct scsi_task *only; /* NULL: all of the nexuses that match */
 	void (*done)(struct abort_wait *wait);
 };
+/* How long a function waits for a store that hangs; unit tests shorten it. */
+extern unsigned tmf_patience_ms;
 /* Aborts the tasks on this slice and calls wait->done() when they have ended, at once or later. */
 void abort_on_slice(struct lu_slice *slice, struct abort_wait *wait,
 		    const struct scsi_task *except);

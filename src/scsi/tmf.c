@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Task management (SAM-5 7).  A function is answered when the tasks it affects have ended; when a
- * store hangs, after TMF_PATIENCE_MS: the LU is then fenced until they do. */
+ * store hangs, after tmf_patience_ms: the LU is then fenced until they do. */
 #include <stdlib.h>
 
 #include "scsi/commands.h"
 #include "scsi/core.h"
 #include "util/log.h"
 
-#define TMF_PATIENCE_MS 10000
+unsigned tmf_patience_ms = 10000;
 
 /* ---- waiting on one slice ---- */
 
@@ -227,7 +227,7 @@ static void out_of_patience(struct timer *timer)
 	if (w->lu) {
 		log_err("%s: its store has not given aborted commands back for %u s: not ready "
 			"until it does",
-			lu_name(w->lu), TMF_PATIENCE_MS / 1000);
+			lu_name(w->lu), tmf_patience_ms / 1000);
 		lu_ref(w->lu);
 		reactors_visit(fence_slice, fenced, w->lu);
 	}
@@ -246,7 +246,7 @@ static struct tmf_work *work_create(struct tmf *tmf, struct lu *lu)
 	w->lu = lu;
 	w->timer.fn = out_of_patience;
 	w->response = TMF_COMPLETE;
-	reactor_timer_arm(reactor_self(), &w->timer, TMF_PATIENCE_MS);
+	reactor_timer_arm(reactor_self(), &w->timer, tmf_patience_ms);
 	return w;
 }
 

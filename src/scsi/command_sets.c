@@ -21,8 +21,6 @@ const struct command_set controller_commands = {
     .tables = controller_tables,
 };
 
-/* Until there is an SSC command set the list ends where it would be. */
-extern const struct opcode_row ssc_rows[] __attribute__((weak));
 static const struct opcode_row *const tape_tables[] = {
     spc_rows,     spc_medium_rows, rsoc_rows, mode_rows, log_rows,
     reserve_rows, pr_rows,         ssc_rows,  NULL,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A disk for tests: the real SCSI core on one reactor, over a store in memory that keeps a log of what it
- * was asked and refuses what its geometry forbids.  The reactor runs on a thread of its own; the test's
- * thread hands it commands and waits for them.
+ * A disk for tests: the real SCSI core on one reactor, over a store in memory that keeps a log of
+ * what it was asked and refuses what its geometry forbids.  The reactor runs on a thread of its
+ * own; the test's thread hands it commands and waits for them.
  */
 #ifndef TGT_TEST_DISK_FIXTURE_H
 #define TGT_TEST_DISK_FIXTURE_H
@@ -220,8 +220,7 @@ static int mem_submit(void *store, void *channel, struct tgt_bs_request *r)
 
 	(void)channel;
 	if (d->nr_log < MEM_LOG)
-		d->log[d->nr_log++] =
-		    (struct mem_entry){r->op, r->flags, r->offset, r->length};
+		d->log[d->nr_log++] = (struct mem_entry){r->op, r->flags, r->offset, r->length};
 	if (d->fail_op == r->op) {
 		d->fail_op = 0;
 		r->status = d->fail_status;
@@ -347,7 +346,8 @@ static void submit_command(struct disk *d)
 	scsi_task_submit(&d->task);
 }
 
-/* Runs one command to its end and returns its status; out_len and in_len are what the initiator expects. */
+/* Runs one command to its end and returns its status; out_len and in_len are what the initiator
+ * expects. */
 static uint8_t command(struct disk *d, const uint8_t *cdb, size_t len, const void *out,
 		       uint32_t out_len, uint32_t in_len)
 {
@@ -432,7 +432,7 @@ static struct disk *disk_open(const struct mem_config *config)
 	    .geometry = mem_geometry,
 	    .submit = mem_submit,
 	};
-	d->module.file = (char *)(uintptr_t)"mem";
+	d->module.file = (char *)(uintptr_t) "mem";
 	on_reactor(d, make_lu);
 	assert_non_null(d->lu);
 	COMMAND(d, NULL, 0, 0, 0x00, 0, 0, 0, 0, 0); /* takes the unit attention */

@@ -35,8 +35,8 @@ static void every_cdb_length_has_its_fields(void **state)
 	assert_int_equal(r.lba, 0x89abcdefu);
 	assert_int_equal(r.blocks, 0x92345678u);
 	assert_int_equal(r.blocks_byte, 6);
-	r = range_of(16, (const uint8_t[]){0x88, 0, B8(0xf123456789abcdefull), B4(0x92345678), 0xff,
-					   0});
+	r = range_of(
+	    16, (const uint8_t[]){0x88, 0, B8(0xf123456789abcdefull), B4(0x92345678), 0xff, 0});
 	assert_true(r.lba == 0xf123456789abcdefull);
 	assert_int_equal(r.blocks, 0x92345678u);
 	assert_int_equal(r.blocks_byte, 10);
@@ -49,19 +49,11 @@ static void no_range_beyond_the_capacity_is_accepted(void **state)
 		uint32_t blocks;
 		bool good;
 	} cases[] = {
-	    {0, 1, true},
-	    {2047, 1, true},
-	    {2047, 2, false},
+	    {0, 1, true},           {2047, 1, true},        {2047, 2, false},
 	    {2048, 0, true}, /* SBC-3 5.13: LBA plus length doesn't exceed the capacity */
-	    {2048, 1, false},
-	    {2049, 0, false},
-	    {1ull << 31, 0, false},
-	    {1ull << 32, 1, false},
-	    {1ull << 63, 0, false},
-	    {1ull << 63, 1, false},
-	    {UINT64_MAX, 0, false},
-	    {UINT64_MAX, 1, false},
-	    {UINT64_MAX - 1, 3, false},
+	    {2048, 1, false},       {2049, 0, false},       {1ull << 31, 0, false},
+	    {1ull << 32, 1, false}, {1ull << 63, 0, false}, {1ull << 63, 1, false},
+	    {UINT64_MAX, 0, false}, {UINT64_MAX, 1, false}, {UINT64_MAX - 1, 3, false},
 	    {1ull << 55, 1, false}, /* times 512 it is 0 */
 	};
 	static const uint8_t opcodes[] = {0x88, 0x8a, 0x8e, 0x8f, 0x8b, 0x91};

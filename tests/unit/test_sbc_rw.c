@@ -6,10 +6,8 @@
 #define KIB 1024u
 
 static const struct mem_config plain = {.size = MIB, .block_size = 512, .caps = CAPS_PLAIN};
-static const struct mem_config cached = {.size = MIB,
-					 .block_size = 512,
-					 .caps = CAPS_PLAIN,
-					 .geo_flags = TGT_BS_GEO_VOLATILE_CACHE};
+static const struct mem_config cached = {
+    .size = MIB, .block_size = 512, .caps = CAPS_PLAIN, .geo_flags = TGT_BS_GEO_VOLATILE_CACHE};
 /* a 512-byte disk on a store that takes whole 4096-byte units only */
 static const struct mem_config coarse = {
     .size = MIB, .block_size = 512, .alignment = 4096, .caps = CAPS_PLAIN};
@@ -240,8 +238,7 @@ static void prefetch_meets_its_condition(void **state)
 	struct disk *d = disk_open(&plain);
 
 	(void)state;
-	assert_int_equal(COMMAND(d, NULL, 0, 0, 0x34, 0, B4(0), 0, B2(8), 0),
-			 STATUS_CONDITION_MET);
+	assert_int_equal(COMMAND(d, NULL, 0, 0, 0x34, 0, B4(0), 0, B2(8), 0), STATUS_CONDITION_MET);
 	assert_int_equal(count_log(d, TGT_BS_READ), 1);
 	COMMAND(d, NULL, 0, 0, 0x90, 0x02, B8(2047), B4(2), 0, 0);
 	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);

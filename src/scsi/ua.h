@@ -17,8 +17,8 @@ struct ua_queue {
 	uint8_t count;
 };
 
-/* Adds a condition.  A reset (29h) replaces all others (SAM-5 table 44: highest precedence); when
- * the queue is full the lowest is dropped for INSUFFICIENT … never grows. */
+/* Adds a condition.  A power on or reset (29h) clears all others, as the reset itself did (SAM-5
+ * 6.3).  A full queue keeps what it has. */
 void ua_add(struct ua_queue *queue, uint16_t asc);
 static inline bool ua_pending(const struct ua_queue *queue)
 {

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The packages as a user meets them: the core alone, then with a store's package."""
+import re
+
 import pytest
 
 import trees
@@ -20,6 +22,9 @@ def test_store_is_found_after_a_restart(unpack, tmp_path, store):
         assert daemon.listed() == {}
     with trees.Daemon(tree, tmp_path / "run") as daemon:
         assert list(daemon.listed()) == [store]
+        page = next(tree.glob(f"usr/share/man/man7/tgt-bs-{store}.7")).read_text()
+        written = re.findall(r"^\.BI (\S+)= ", page, re.M)
+        assert [option["name"] for option in daemon.listed()[store]["options"]] == written
 
 
 def test_unpacked_daemon_serves_data(unpack, tmp_path):

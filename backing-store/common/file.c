@@ -104,18 +104,18 @@ static bool queue_value(const struct stat *st, const char *name, uint64_t *value
 	static const char *const places[] = {"", "../"};
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		char path[128];
+		char path[128], line[32], *end = line;
 		FILE *f;
-		int got;
 
 		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%squeue/%s", major(st->st_rdev),
 			 minor(st->st_rdev), places[i], name);
 		f = fopen(path, "re");
 		if (!f)
 			continue;
-		got = fscanf(f, "%" SCNu64, value);
+		if (fgets(line, sizeof(line), f))
+			*value = strtoull(line, &end, 10);
 		fclose(f);
-		return got == 1;
+		return end != line;
 	}
 	return false;
 }

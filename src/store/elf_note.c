@@ -135,7 +135,7 @@ static int search_segment(struct image *image, const Elf64_Phdr *segment, struct
 int elf_note_read(int fd, struct tgt_bs_note *note, char *reason, size_t size)
 {
 	struct image image = {.fd = fd, .reason = reason, .reason_size = size};
-	Elf64_Phdr segments[MAX_PROGRAM_HEADERS];
+	Elf64_Phdr segments[MAX_PROGRAM_HEADERS] = {0};
 	Elf64_Ehdr header;
 	struct stat st;
 	bool found = false;

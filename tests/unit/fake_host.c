@@ -102,7 +102,7 @@ static void host_complete(struct tgt_bs_request *bs)
 	struct fake_request *request = container_of(bs, struct fake_request, bs);
 	const uint64_t one = 1;
 
-	if (submitting == request && on_reactor())
+	if (on_reactor() && submitting == request)
 		request->inline_completion = true;
 	atomic_fetch_add(&request->completions, 1);
 	must(write(fake.wake, &one, sizeof(one)) == sizeof(one), "eventfd");

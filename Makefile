@@ -7,7 +7,7 @@ CMAKE_ARGS ?=
 GENERATOR := $(if $(shell command -v ninja),-G Ninja)
 configure = cmake -S . -B $(1) $(if $(wildcard $(1)/CMakeCache.txt),,$(GENERATOR)) -DCMAKE_BUILD_TYPE=$(BUILD_TYPE)
 
-.PHONY: all check full run install deb format tidy clean help
+.PHONY: all check full run install deb bench format tidy clean help
 all: ## build tgtd, tgtadm and every backing store into build/
 	@$(call configure,$(BUILD)) -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_ARGS) >/dev/null
 	@cmake --build $(BUILD)
@@ -26,6 +26,9 @@ install: all ## install below PREFIX (/usr/local); DESTDIR= to stage it elsewher
 
 deb: ## Debian packages: the core, each store, -dev; into build/deb/packages/
 	@ci/deb
+
+bench: ## compare the speed with that of Debian's tgt 1.0, in one run
+	@ci/bench
 
 format: ## let clang-format rewrite the C files
 	@find include src backing-store tests examples tools -name '*.[ch]' -exec clang-format -i {} +

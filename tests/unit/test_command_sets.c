@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* What must hold of every row of every device type, and the surface of a disk. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "scsi/commands.h"
+#include "util/cleanup.h"
+
+static const struct command_set *const sets[] = {&disk_commands, &controller_commands,
+						 &tape_commands, &no_lu_commands};
+
+static int setup(void **state)
+{
+	(void)state;
+	opcode_init();
+	return 0;
+}
+
+/* SPC-5 table 31: the group code is the length. */
+static unsigned length_of_group(uint8_t opcode)
+{
+	static const uint8_t lengths[8] = {6, 10, 10, 0, 16, 12, 0, 0};
+
+	return lengths[opcode >> 5];
+}
+
+static void check_row(const char *set, const struct opcode_row *row)
+{
+	bool good = row->run && row->name && *row->name && row->clause && *row->clause &&
+		    row->usage[0] == row->opcode &&
+		    (row->opcode == 0x7f || row->cdb_len == length_of_group(row->opcode)) &&
+		    (row->direction != DATA_OUT || row->prepare) && row->pr <= PR_SPECIAL;
+
+	for (unsigned i = row->cdb_len; i < SCSI_MAX_CDB; i++)
+		good = good && !row->usage[i];
+	/* who may write must be known as such to write protection and reservations */
+	if (row->flags & ROW_WRITES)
+		good = good && row->flags & ROW_MEDIUM && row->pr == PR_WRITE;
+	if (!good)
+		fail_msg("%s: %02x %d %s", set, row->opcode, row->service_action,
+			 row->name ? row->name : "");
+}
+
+static void test_rows(void **state)
+{
+	(void)state;
+	for (unsigned s = 0; s < ARRAY_SIZE(sets); s++) {
+		unsigned count;
+		const struct opcode_row *const *rows = opcode_rows(sets[s], &count);
+
+		assert_true(count > 0);
+		for (unsigned i = 0; i < count; i++) {
+			check_row(sets[s]->name, rows[i]);
+			if (i == 0)
+				continue;
+			/* sorted, each once, and service actions for all of an operation code or
+			 * none */
+			assert_true(rows[i - 1]->opcode < rows[i]->opcode ||
+				    (rows[i - 1]->opcode == rows[i]->opcode &&
+				     rows[i - 1]->service_action != NO_SERVICE_ACTION &&
+				     rows[i - 1]->service_action < rows[i]->service_action));
+		}
+	}
+}
+
+/* The commands of a disk, and of the controller, by name: a change here is a change for users. */
+static void assert_golden(const struct command_set *set, const char *const *names, unsigned nr)
+{
+	unsigned count;
+	const struct opcode_row *const *rows = opcode_rows(set, &count);
+
+	for (unsigned i = 0; i < count && i < nr; i++)
+		assert_string_equal(rows[i]->name, names[i]);
+	assert_int_equal(count, nr);
+}
+
+static void test_controller(void **state)
+{
+	static const char *const names[] = {
+	    "TEST UNIT READY",
+	    "REQUEST SENSE",
+	    "INQUIRY",
+	    "MODE SELECT(6)",
+	    "MODE SENSE(6)",
+	    "SEND DIAGNOSTIC",
+	    "LOG SENSE",
+	    "MODE SELECT(10)",
+	    "MODE SENSE(10)",
+	    "REPORT LUNS",
+	    "REPORT TARGET PORT GROUPS",
+	    "REPORT SUPPORTED OPERATION CODES",
+	    "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS",
+	};
+
+	(void)state;
+	assert_golden(&controller_commands, names, ARRAY_SIZE(names));
+}
+
+static void test_no_lu(void **state)
+{
+	static const char *const names[] = {"REQUEST SENSE", "INQUIRY", "REPORT LUNS"};
+	unsigned count;
+	const struct opcode_row *const *rows = opcode_rows(&no_lu_commands, &count);
+
+	(void)state;
+	assert_golden(&no_lu_commands, names, ARRAY_SIZE(names));
+	for (unsigned i = 0; i < count; i++)
+		assert_true(rows[i]->flags & ROW_NO_LU);
+}
+
+/* SAM-5 5.14: these run in spite of a unit attention, and no others do. */
+static void test_unit_attention(void **state)
+{
+	(void)state;
+	for (unsigned s = 0; s < ARRAY_SIZE(sets); s++) {
+		unsigned count;
+		const struct opcode_row *const *rows = opcode_rows(sets[s], &count);
+
+		for (unsigned i = 0; i < count; i++) {
+			bool skips = rows[i]->opcode == 0x03 || rows[i]->opcode == 0x12 ||
+				     rows[i]->opcode == 0xa0;
+
+			assert_int_equal(!!(rows[i]->flags & ROW_SKIP_UA), skips);
+		}
+	}
+}
+
+/* SPC-5 table 65: the primary commands under another nexus's reservation. */
+static void test_reservation_rules(void **state)
+{
+	static const struct {
+		uint8_t opcode;
+		int action;
+		enum pr_rule rule;
+	} want[] = {
+	    {0x12, NO_SERVICE_ACTION, PR_ALLOWED}, /* INQUIRY */
+	    {0x4d, NO_SERVICE_ACTION, PR_ALLOWED}, /* LOG SENSE */
+	    {0x15, NO_SERVICE_ACTION, PR_WRITE},   /* MODE SELECT */
+	    {0x55, NO_SERVICE_ACTION, PR_WRITE},
+	    {0x1a, NO_SERVICE_ACTION, PR_READ}, /* MODE SENSE */
+	    {0x5a, NO_SERVICE_ACTION, PR_READ},
+	    {0x5e, 0x00, PR_ALLOWED}, /* PERSISTENT RESERVE IN */
+	    {0x5e, 0x03, PR_ALLOWED},
+	    {0x5f, 0x00, PR_SPECIAL},
+	    {0xa0, NO_SERVICE_ACTION, PR_ALLOWED}, /* REPORT LUNS */
+	    {0xa3, 0x0a, PR_ALLOWED},              /* REPORT TARGET PORT GROUPS */
+	    {0xa3, 0x0c, PR_READ},                 /* REPORT SUPPORTED OPERATION CODES */
+	    {0xa3, 0x0d, PR_READ},
+	    {0x03, NO_SERVICE_ACTION, PR_ALLOWED}, /* REQUEST SENSE */
+	    {0x1d, NO_SERVICE_ACTION, PR_WRITE},   /* SEND DIAGNOSTIC */
+	    {0x00, NO_SERVICE_ACTION, PR_ALLOWED}, /* TEST UNIT READY */
+	    {0x28, NO_SERVICE_ACTION, PR_READ},    /* READ(10) */
+	    {0x2a, NO_SERVICE_ACTION, PR_WRITE},   /* WRITE(10) */
+	    {0x41, NO_SERVICE_ACTION, PR_WRITE},   /* WRITE SAME(10) */
+	    {0x42, NO_SERVICE_ACTION, PR_WRITE},   /* UNMAP */
+	    {0x89, NO_SERVICE_ACTION, PR_WRITE},   /* COMPARE AND WRITE */
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(want); i++) {
+		uint8_t cdb[SCSI_MAX_CDB] = {want[i].opcode};
+		const struct opcode_row *row;
+
+		if (want[i].action != NO_SERVICE_ACTION)
+			cdb[1] = (uint8_t)want[i].action;
+		assert_int_equal(opcode_find(&disk_commands, cdb, &row), OPCODE_FOUND);
+		assert_int_equal(row->pr, want[i].rule);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_controller),
+	    cmocka_unit_test(test_no_lu),
+	    cmocka_unit_test(test_unit_attention),
+	    cmocka_unit_test(test_reservation_rules),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}

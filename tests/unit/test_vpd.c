@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* Vital product data: SPC-5 7.7, SBC-4 6.6. */
+#include "fake_task.h"
+
+static const struct command_set disk = {.device_type = 0x00, .name = "disk"};
+static const struct command_set tape = {.device_type = 0x01, .name = "tape"};
+
+static struct tgt_bs_geometry geometry;
+
+struct tgt_bs_geometry store_geometry(const struct store *store)
+{
+	assert_ptr_equal(store, fake_lu.store);
+	return geometry;
+}
+
+uint8_t spc_peripheral(const struct scsi_task *t)
+{
+	return t->lu->commands->device_type;
+}
+
+uint32_t lu_max_transfer_blocks(const struct lu *lu)
+{
+	(void)lu;
+	return 0x8000;
+}
+
+uint32_t lu_max_unmap_blocks(const struct lu *lu)
+{
+	(void)lu;
+	return 0x12345;
+}
+
+uint64_t lu_max_write_same_blocks(const struct lu *lu)
+{
+	(void)lu;
+	return UINT64_C(0x100000002);
+}
+
+uint32_t lu_max_caw_blocks(const struct lu *lu)
+{
+	(void)lu;
+	return 0xfe;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_reset();
+	fake_lu.commands = &disk;
+	geometry = (struct tgt_bs_geometry){.struct_size = sizeof(geometry)};
+	return 0;
+}
+
+static struct scsi_task *vpd(uint8_t page)
+{
+	memset(&said, 0, sizeof(said));
+	fake_task = (struct scsi_task){.lu = &fake_lu, .nexus = &fake_nexus[0]};
+	vpd_inquiry(&fake_task, page, 0x1234);
+	return &fake_task;
+}
+
+/* Page code, and a length that is that of what follows. */
+static void assert_page(uint8_t page, size_t length)
+{
+	assert_good(vpd(page));
+	assert_int_equal(said.data[0], 0x00);
+	assert_int_equal(said.data[1], page);
+	assert_int_equal(get_be16(said.data + 2), length);
+	assert_int_equal(said.len, length + 4);
+	assert_int_equal(said.allocation, 0x1234);
+}
+
+static void test_supported(void **state)
+{
+	static const uint8_t want[] = {0x00, 0x80, 0x83, 0x86, 0x87, 0xb0, 0xb1, 0xb2};
+	uint8_t list[sizeof(want)];
+
+	(void)state;
+	assert_page(0x00, sizeof(want));
+	assert_memory_equal(said.data + 4, want, sizeof(want));
+	memcpy(list, said.data + 4, sizeof(list));
+	for (unsigned page = 0; page < 256; page++) {
+		if (memchr(list, (int)page, sizeof(list)))
+			assert_good(vpd((uint8_t)page));
+		else
+			assert_invalid_cdb(vpd((uint8_t)page), 2, -1);
+	}
+}
+
+static void test_tape_has_no_disk_pages(void **state)
+{
+	(void)state;
+	fake_lu.commands = &tape;
+	assert_good(vpd(0x00));
+	assert_int_equal(said.len, 4 + 5);
+	assert_invalid_cdb(vpd(0xb0), 2, -1);
+}
+
+static void test_serial(void **state)
+{
+	(void)state;
+	assert_page(0x80, 36);
+	assert_memory_equal(said.data + 4, "                              beaf11", 36);
+	memset(fake_lu.id.scsi_sn, 'x', 36);
+	assert_page(0x80, 36);
+	assert_memory_equal(said.data + 4, fake_lu.id.scsi_sn, 36);
+}
+
+struct designator {
+	uint8_t code_set, protocol, piv, association, type;
+	size_t len;
+	const uint8_t *text;
+};
+
+static unsigned designators(struct designator *out)
+{
+	unsigned count = 0;
+
+	for (size_t at = 4; at < said.len; count++) {
+		const uint8_t *d = said.data + at;
+
+		out[count] = (struct designator){.code_set = d[0] & 0x0f,
+						 .protocol = d[0] >> 4,
+						 .piv = d[1] >> 7,
+						 .association = d[1] >> 4 & 3,
+						 .type = d[1] & 0x0f,
+						 .len = d[3],
+						 .text = d + 4};
+		at += 4u + d[3];
+		assert_true(at <= said.len);
+	}
+	return count;
+}
+
+static void test_identification(void **state)
+{
+	struct designator d[16];
+
+	(void)state;
+	assert_good(vpd(0x83));
+	assert_int_equal(get_be16(said.data + 2), said.len - 4);
+	assert_int_equal(designators(d), 6);
+	/* T10 vendor identification: as stgt had it, the SCSI ID in 36 bytes */
+	assert_true(d[0].code_set == 2 && d[0].association == 0 && d[0].type == 1 && !d[0].piv);
+	assert_int_equal(d[0].len, 36);
+	assert_memory_equal(d[0].text, "IET     00010001\0\0\0\0", 20);
+	/* NAA locally assigned */
+	assert_true(d[1].code_set == 1 && d[1].association == 0 && d[1].type == 3);
+	assert_int_equal(d[1].len, 8);
+	assert_memory_equal(d[1].text, fake_lu.naa, 8);
+	assert_int_equal(d[1].text[0] >> 4, 3);
+	/* of the target port: number, group, name */
+	for (unsigned i = 2; i < 5; i++)
+		assert_true(d[i].association == 1 && d[i].piv && d[i].protocol == 5);
+	assert_true(d[2].type == 4 && d[2].len == 4 && get_be32(d[2].text) == 1);
+	assert_true(d[3].type == 5 && d[3].len == 4 && get_be32(d[3].text) == TARGET_PORT_GROUP);
+	assert_true(d[4].type == 8 && d[4].code_set == 3);
+	assert_string_equal((const char *)d[4].text, "iqn.2026-01.org.example:disk1,t,0x0001");
+	/* of the target device */
+	assert_true(d[5].type == 8 && d[5].code_set == 3 && d[5].association == 2);
+	assert_string_equal((const char *)d[5].text, "iqn.2026-01.org.example:disk1");
+	for (unsigned i = 4; i < 6; i++)
+		assert_int_equal(d[i].len % 4, 0);
+}
+
+/* The longest name that there may be fits its designator. */
+static void test_identification_of_long_name(void **state)
+{
+	static char name[224];
+	struct designator d[16];
+	char *was = fake_target.name;
+
+	(void)state;
+	memset(name, 'n', 223);
+	fake_target.name = name;
+	assert_good(vpd(0x83));
+	fake_target.name = was;
+	assert_int_equal(designators(d), 6);
+	assert_int_equal(strlen((const char *)d[4].text), 223 + 9);
+	assert_int_equal(d[4].len, 236);
+	assert_int_equal(d[5].len, 224);
+}
+
+static void test_extended_inquiry(void **state)
+{
+	(void)state;
+	assert_page(0x86, 0x3c);
+	assert_int_equal(said.data[4], 0);    /* no protection information */
+	assert_int_equal(said.data[5], 0x07); /* HEADSUP, ORDSUP, SIMPSUP */
+	assert_int_equal(said.data[6], 0x00); /* V_SUP */
+	fake_lu.volatile_cache = true;
+	assert_page(0x86, 0x3c);
+	assert_int_equal(said.data[6], 0x01);
+}
+
+static void test_mode_page_policy(void **state)
+{
+	static const uint8_t want[] = {0x3f, 0xff, 0x00, 0x00};
+
+	(void)state;
+	assert_page(0x87, 4);
+	assert_memory_equal(said.data + 4, want, 4);
+}
+
+static void test_block_limits(void **state)
+{
+	(void)state;
+	fake_lu.optimal_xfer_gran = 8;
+	fake_lu.optimal_xfer_len = 2048;
+	assert_page(0xb0, 0x3c);
+	assert_int_equal(said.data[4], 0x01);              /* WSNZ */
+	assert_int_equal(said.data[5], 0xfe);              /* COMPARE AND WRITE */
+	assert_int_equal(get_be16(said.data + 6), 8);      /* granularity */
+	assert_int_equal(get_be32(said.data + 8), 0x8000); /* maximum transfer */
+	assert_int_equal(get_be32(said.data + 12), 2048);  /* optimal transfer */
+	for (unsigned i = 20; i < 36; i++)                 /* no UNMAP */
+		assert_int_equal(said.data[i], 0);
+	assert_true(get_be64(said.data + 36) == UINT64_C(0x100000002)); /* WRITE SAME */
+}
+
+static void test_block_limits_of_thin(void **state)
+{
+	(void)state;
+	fake_lu.thin = true;
+	assert_page(0xb0, 0x3c);
+	assert_int_equal(get_be32(said.data + 20), 0x12345);
+	assert_int_equal(get_be32(said.data + 24), SBC_MAX_UNMAP_DESCRIPTORS);
+	assert_int_equal(get_be32(said.data + 28), 0); /* granularity not known */
+	assert_int_equal(get_be32(said.data + 32), 0);
+	geometry.discard_granularity = 4096;
+	assert_page(0xb0, 0x3c);
+	assert_int_equal(get_be32(said.data + 28), 8);
+	assert_int_equal(get_be32(said.data + 32), 0x80000000); /* UGAVALID */
+}
+
+static void test_characteristics(void **state)
+{
+	(void)state;
+	fake_lu.rotation_rate = 7200;
+	assert_page(0xb1, 0x3c);
+	assert_int_equal(get_be16(said.data + 4), 7200);
+}
+
+static void test_provisioning(void **state)
+{
+	static const uint8_t thick[4], thin[4] = {0, 0xe4, 0x02, 0};
+
+	(void)state;
+	assert_page(0xb2, 4);
+	assert_memory_equal(said.data + 4, thick, 4);
+	fake_lu.thin = true;
+	assert_page(0xb2, 4);
+	assert_memory_equal(said.data + 4, thin, 4);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(test_supported, setup),
+	    cmocka_unit_test_setup(test_tape_has_no_disk_pages, setup),
+	    cmocka_unit_test_setup(test_serial, setup),
+	    cmocka_unit_test_setup(test_identification, setup),
+	    cmocka_unit_test_setup(test_identification_of_long_name, setup),
+	    cmocka_unit_test_setup(test_extended_inquiry, setup),
+	    cmocka_unit_test_setup(test_mode_page_policy, setup),
+	    cmocka_unit_test_setup(test_block_limits, setup),
+	    cmocka_unit_test_setup(test_block_limits_of_thin, setup),
+	    cmocka_unit_test_setup(test_characteristics, setup),
+	    cmocka_unit_test_setup(test_provisioning, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

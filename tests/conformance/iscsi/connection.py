@@ -133,6 +133,8 @@ class Connection:
             raise ProtocolViolation(f"{pdu!r} is none of a target's PDUs")
         if len(pdu.data) > self.max_recv:
             raise ProtocolViolation(f"{pdu!r} exceeds MaxRecvDataSegmentLength {self.max_recv}")
+        if pdu.opcode == Op.LOGIN_RESPONSE and pdu.login_status >> 8:
+            return  # its numbers are valid for Status-Class 0 only, clause 11.13.3
         self._check_statsn(pdu)
         self._check_window(pdu)
 
@@ -144,8 +146,6 @@ class Connection:
         self.expstatsn = (pdu.statsn + has_status(pdu)) & 0xFFFFFFFF
 
     def _check_window(self, pdu: Pdu) -> None:
-        if pdu.opcode == Op.LOGIN_RESPONSE and pdu.login_status >> 8:
-            return  # ExpCmdSN, MaxCmdSN are valid for Status-Class 0 only, clause 11.13.3
         if ((pdu.maxcmdsn - pdu.expcmdsn + 1) & 0xFFFFFFFF) >= 0x80000000:
             raise ProtocolViolation(f"MaxCmdSN {pdu.maxcmdsn:#x} < ExpCmdSN {pdu.expcmdsn:#x} - 1")
         if self.expcmdsn is not None and after(self.expcmdsn, pdu.expcmdsn):

@@ -20,7 +20,7 @@ def decode(data: bytes) -> Pairs:
     if data[-1:] != b"\0":
         raise ValueError(f"text doesn't end with NUL: {data!r}")
     pairs = []
-    for item in data[:-1].split(b"\0"):
+    for item in filter(None, data.split(b"\0")):  # at least one NUL after each pair
         key, equals, value = item.partition(b"=")
         if not equals or not key or len(key) > 63:
             raise ValueError(f"not a key=value pair: {item!r}")

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* Mode logicalunit: new and delete.  Changes are in lu_update.c. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iscsi/control.h"
+#include "mgmt/lu_ops.h"
+#include "mgmt/lu_params.h"
+#include "mgmt/request.h"
+#include "reactor/reactor.h"
+#include "scsi/commands.h"
+#include "store/loader.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+/* How long "delete" waits for a store to give its buffers back and close. */
+#define DELETE_WAIT_MS 5000
+
+/* What --device-type names, and what makes it. */
+static const struct device_type {
+	const char *name;
+	uint32_t kind;
+	const char *store; /* when --bstype is not given */
+} device_types[] = {
+    {"disk", TGT_BS_BLOCK, "rdwr"},
+    {"tape", TGT_BS_TAPE, "ssc"},
+    {"ssc", TGT_BS_TAPE, "ssc"},
+    {"pt", TGT_BS_PASSTHROUGH, "sg"},
+};
+
+static const struct device_type *find_device_type(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(device_types); i++) {
+		if (strcmp(device_types[i].name, name) == 0)
+			return &device_types[i];
+	}
+	return NULL;
+}
+
+/* ---- new ---- */
+
+static bool choose_store(struct mgmt_request *r, struct lu_config *config)
+{
+	const struct mgmt_args *a = &r->args;
+	const struct device_type *type = a->device_type ? find_device_type(a->device_type) : NULL;
+	const char *name = a->bstype;
+
+	if (a->device_type && !type) {
+		mgmt_invalid(r, "there is no device type \"%.40s\" here", a->device_type);
+		return false;
+	}
+	if (!name)
+		name = type ? type->store : "rdwr";
+	config->module = store_find(name);
+	if (!config->module) {
+		mgmt_invalid(r, "no backing store \"%.40s\" is loaded", name);
+		return false;
+	}
+	if (type && config->module->descriptor.kind != type->kind) {
+		mgmt_invalid(r, "the backing store %s doesn't make a device of type %s", name,
+			     type->name);
+		return false;
+	}
+	return true;
+}
+
+static bool check_options(struct mgmt_request *r, const struct store_module *module)
+{
+	struct tgt_bs_value *values;
+	char error[256];
+
+	if (store_parse_options(module, r->args.bsopts, &values, error, sizeof(error))) {
+		mgmt_refuse(r, "bsopts of %s: %s", module->descriptor.name, error);
+		return false;
+	}
+	store_free_values(module, values);
+	return true;
+}
+
+bool mgmt_check_flags(struct mgmt_request *r, const struct store_module *module, const char *text,
+		      uint32_t *flags)
+{
+	uint32_t can = module->descriptor.capabilities;
+
+	if (!bsoflags_parse(text, flags)) {
+		mgmt_invalid(r, "bsoflags are sync, direct or sync:direct, not \"%.40s\"", text);
+		return false;
+	}
+	if (((*flags & TGT_BS_OPEN_SYNC) && !(can & TGT_BS_FLAG_SYNC)) ||
+	    ((*flags & TGT_BS_OPEN_DIRECT) && !(can & TGT_BS_FLAG_DIRECT))) {
+		mgmt_invalid(r, "the backing store %s doesn't take bsoflags %s",
+			     module->descriptor.name, text);
+		return false;
+	}
+	return true;
+}
+
+/* Fills config with what was asked for, or refuses. */
+static bool configure(struct mgmt_request *r, struct lu_config *config)
+{
+	const struct mgmt_args *a = &r->args;
+
+	if (!choose_store(r, config) ||
+	    !mgmt_check_flags(r, config->module, a->bsoflags, &config->open_flags) ||
+	    !check_options(r, config->module))
+		return false;
+	if ((config->module->descriptor.capabilities & TGT_BS_NEEDS_PATH) && !config->path) {
+		mgmt_refuse(r, "the backing store %s needs a path (--backing-store)",
+			    config->module->descriptor.name);
+		return false;
+	}
+	if (config->block_size && (config->block_size < 512 || config->block_size > 65536 ||
+				   (config->block_size & (config->block_size - 1)))) {
+		mgmt_refuse(r,
+			    "a block size of %u bytes: powers of 2 from 512 to 65536 are possible",
+			    config->block_size);
+		return false;
+	}
+	return true;
+}
+
+static void published(void *arg)
+{
+	struct mgmt_request *r = arg;
+
+	log_info("%s: %s %s", lu_name(r->lu), store_module(r->lu->store)->descriptor.name,
+		 r->lu->path ? r->lu->path : "");
+	mgmt_done(r, NULL);
+}
+
+static void created(void *arg, struct lu *lu, const char *error)
+{
+	struct mgmt_request *r = arg;
+
+	if (!lu) {
+		mgmt_invalid(r, "%s: %s", r->args.backing_store ? r->args.backing_store : "no path",
+			     error);
+		return;
+	}
+	r->lu = lu;
+	target_publish_lu(r->target->scsi, lu, published, r);
+}
+
+static void lu_new(struct mgmt_request *r)
+{
+	const struct mgmt_args *a = &r->args;
+	struct lu_config config = {
+	    .target = r->target->scsi,
+	    .path = a->backing_store && *a->backing_store ? a->backing_store : NULL,
+	    .bsopts = a->bsopts,
+	    .block_size = (uint32_t)a->blocksize,
+	};
+
+	if (!a->has_lun) {
+		mgmt_fail(r, EINVAL, "'lun' option is necessary", NULL);
+		return;
+	}
+	if (a->lun > LUN_MAX) {
+		mgmt_refuse(r, "LUN %llu: the largest is %u", (unsigned long long)a->lun, LUN_MAX);
+		return;
+	}
+	config.lun = (uint32_t)a->lun;
+	if (target_lu(r->target->scsi, config.lun)) {
+		mgmt_fail(r, EINVAL, "this logical unit number already exists", NULL);
+		return;
+	}
+	if (configure(r, &config))
+		lu_create(&config, created, r);
+}
+
+/* ---- delete ---- */
+
+struct deletion {
+	struct mgmt_request *request; /* NULL: answered */
+	struct lu *lu;
+	struct timer timer;
+};
+
+static void answer_deletion(struct deletion *d)
+{
+	struct mgmt_request *r = d->request;
+
+	d->request = NULL;
+	mgmt_done(r, NULL);
+}
+
+static void deletion_is_slow(struct timer *timer)
+{
+	struct deletion *d = container_of(timer, struct deletion, timer);
+
+	log_warning("target %u lun %u is gone, but its store has not ended yet",
+		    (unsigned int)d->request->args.tid, (unsigned int)d->request->args.lun);
+	answer_deletion(d);
+}
+
+static void destroyed(void *arg)
+{
+	struct deletion *d = arg;
+
+	reactor_timer_cancel(&d->timer);
+	if (d->request)
+		answer_deletion(d);
+	free(d);
+}
+
+static void unpublished(void *arg)
+{
+	struct deletion *d = arg;
+
+	reactor_timer_arm(reactor_self(), &d->timer, DELETE_WAIT_MS);
+	lu_destroy(d->lu, destroyed, d);
+}
+
+static void lu_delete(struct mgmt_request *r)
+{
+	struct deletion *d;
+
+	if (r->args.lun == 0) {
+		mgmt_refuse(r, "LUN 0 is the target's controller");
+		return;
+	}
+	d = calloc(1, sizeof(*d));
+	if (!d) {
+		mgmt_fail(r, ENOMEM, "out of memory", NULL);
+		return;
+	}
+	log_info("%s is deleted", lu_name(r->lu));
+	*d = (struct deletion){.request = r, .lu = r->lu, .timer = {.fn = deletion_is_slow}};
+	target_unpublish_lu(r->target->scsi, r->lu, unpublished, d);
+}
+
+const struct mgmt_op mgmt_lu_ops[] = {
+    {.mode = "logicalunit", .op = "new", .needs = MGMT_NEEDS_TARGET, .run = lu_new},
+    {.mode = "logicalunit", .op = "delete", .needs = MGMT_NEEDS_LU, .run = lu_delete},
+    {.mode = "logicalunit", .op = "update", .needs = MGMT_NEEDS_LU, .run = mgmt_lu_update},
+    {.mode = NULL},
+};

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of mode logicalunit share. */
+#ifndef TGT_MGMT_LU_OPS_H
+#define TGT_MGMT_LU_OPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mgmt_request;
+struct store_module;
+
+/* Reads bsoflags into TGT_BS_OPEN_*; false: it has answered the request, because they are wrong or
+ * the store doesn't take them. */
+bool mgmt_check_flags(struct mgmt_request *request, const struct store_module *module,
+		      const char *text, uint32_t *flags);
+void mgmt_lu_update(struct mgmt_request *request);
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* Mode logicalunit: update.  Everything is checked first; then the changes are made inside one
+ * exclusive operation, so that no command sees half of them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iscsi/control.h"
+#include "mgmt/lu_ops.h"
+#include "mgmt/lu_params.h"
+#include "mgmt/request.h"
+#include "scsi/commands.h"
+#include "scsi/ua.h"
+#include "store/loader.h"
+#include "util/log.h"
+
+struct update {
+	struct mgmt_request *request;
+	struct lu_params params;
+	bool bad_mode_page;
+};
+
+static void free_update(struct update *u)
+{
+	lu_params_free(&u->params);
+	free(u);
+}
+
+/* ---- checks: NULL, or what is wrong ---- */
+
+static const char *check_store_params(const struct lu *lu, const struct lu_params *p)
+{
+	if (!lu->store && (p->size.set || p->readonly.set || p->thin_provisioning.set))
+		return "the controller has no medium";
+	if (p->readonly.set && !p->readonly.value && !store_can(lu->store, TGT_BS_CAN_WRITE))
+		return "readonly=0: the store can't be written to";
+	if (p->thin_provisioning.value && !store_can(lu->store, TGT_BS_CAN_DISCARD))
+		return "thin_provisioning=1: the store can't discard";
+	return NULL;
+}
+
+/* size=0 is the store's own size again. */
+static const char *check_size(struct lu *lu, struct lu_number *size)
+{
+	uint64_t room;
+
+	if (!size->set)
+		return NULL;
+	if (lu->commands->device_type != 0)
+		return "size: only disks have one";
+	if (store_refresh_geometry(lu->store))
+		return "size: the store doesn't tell how large it is";
+	room = store_geometry(lu->store).size;
+	if (!size->value)
+		size->value = room;
+	if (size->value > room)
+		return "size: the store is smaller";
+	if (size->value < lu->block_size)
+		return "size: smaller than one block";
+	return NULL;
+}
+
+static const char *check(struct lu *lu, struct lu_params *p)
+{
+	const char *why = check_store_params(lu, p);
+
+	if (!why)
+		why = check_size(lu, &p->size);
+	if (!why && p->la_lba.set &&
+	    p->la_lba.value >= (UINT64_C(1) << (p->lbppbe.set ? p->lbppbe.value : lu->lbppbe)))
+		why = "la_lba: it must lie in the first physical block";
+	return why;
+}
+
+/* ---- the change ---- */
+
+static bool set_text(char *field, size_t size, const char *text)
+{
+	if (!text || strcmp(field, text) == 0)
+		return false;
+	snprintf(field, size, "%s", text);
+	return true;
+}
+
+static bool set_identity(struct lu_identity *id, const struct lu_params *p)
+{
+	bool changed = set_text(id->scsi_id, sizeof(id->scsi_id), p->scsi_id);
+
+	changed |= set_text(id->scsi_sn, sizeof(id->scsi_sn), p->scsi_sn);
+	changed |= set_text(id->vendor_id, sizeof(id->vendor_id), p->vendor_id);
+	changed |= set_text(id->product_id, sizeof(id->product_id), p->product_id);
+	changed |= set_text(id->product_rev, sizeof(id->product_rev), p->product_rev);
+	return changed;
+}
+
+/* field = n's value, when there is one; *changed when that makes a difference. */
+#define SET_NUMBER(field, n, changed)                                                              \
+	do {                                                                                       \
+		if ((n).set && (field) != (n).value) {                                             \
+			(field) = (__typeof__(+(field)))(n).value;                                 \
+			(changed) = true;                                                          \
+		}                                                                                  \
+	} while (0)
+
+/* What INQUIRY and its VPD pages report (SPC-5 6.7.1, SBC-4 6.6.3, 6.6.4). */
+static void change_inquiry_data(struct lu *lu, const struct lu_params *p)
+{
+	bool changed = set_identity(&lu->id, p);
+
+	SET_NUMBER(lu->removable, p->removable, changed);
+	SET_NUMBER(lu->optimal_xfer_gran, p->optimal_xfer_gran, changed);
+	SET_NUMBER(lu->optimal_xfer_len, p->optimal_xfer_len, changed);
+	SET_NUMBER(lu->rotation_rate, p->rotation_rate, changed);
+	if (changed)
+		lu_establish_ua(lu, ASC_INQUIRY_DATA_HAS_CHANGED, 0);
+}
+
+/* What READ CAPACITY(16) reports (SBC-4 5.20.2). */
+static void change_capacity_data(struct lu *lu, const struct lu_params *p)
+{
+	bool changed = false;
+
+	SET_NUMBER(lu->lbppbe, p->lbppbe, changed);
+	SET_NUMBER(lu->la_lba, p->la_lba, changed);
+	SET_NUMBER(lu->thin, p->thin_provisioning, changed);
+	if (changed)
+		lu_establish_ua(lu, ASC_CAPACITY_DATA_HAS_CHANGED, 0);
+	if (p->size.set)
+		lu_set_size(lu, p->size.value);
+}
+
+static void change_mode_data(struct lu *lu, const struct lu_params *p)
+{
+	bool changed = p->mode_page != NULL;
+
+	SET_NUMBER(lu->sense_descriptor, p->sense_format, changed);
+	SET_NUMBER(lu->readonly, p->readonly, changed);
+	if (changed)
+		lu_establish_ua(lu, ASC_MODE_PARAMETERS_CHANGED, 0);
+}
+
+static void change_online(struct lu *lu, const struct lu_params *p)
+{
+	bool changed = false;
+
+	SET_NUMBER(lu->online, p->online, changed);
+	if (changed && p->online.value)
+		lu_establish_ua(lu, ASC_NOT_READY_TO_READY_CHANGE, 0);
+}
+
+static void apply(struct lu *lu, void *arg)
+{
+	struct update *u = arg;
+	const struct lu_params *p = &u->params;
+
+	u->bad_mode_page = p->mode_page && mode_set_page(lu, p->mode_page);
+	if (u->bad_mode_page)
+		return;
+	change_inquiry_data(lu, p);
+	change_capacity_data(lu, p);
+	change_mode_data(lu, p);
+	change_online(lu, p);
+}
+
+static void applied(void *arg)
+{
+	struct update *u = arg;
+	struct mgmt_request *r = u->request;
+
+	if (u->bad_mode_page) {
+		mgmt_refuse(r,
+			    "mode_page %.60s: it is page:subpage:length:byte:byte… of a page "
+			    "that this logical unit has",
+			    u->params.mode_page);
+	} else {
+		log_info("%s: %s", lu_name(r->lu), r->args.params);
+		mgmt_done(r, NULL);
+	}
+	free_update(u);
+}
+
+void mgmt_lu_update(struct mgmt_request *r)
+{
+	struct update *u = calloc(1, sizeof(*u));
+	enum lu_params_result result;
+	char error[128];
+	const char *why;
+
+	if (!u) {
+		mgmt_fail(r, ENOMEM, "out of memory", NULL);
+		return;
+	}
+	u->request = r;
+	result = lu_params_parse(r->args.params, &u->params, error, sizeof(error));
+	why = result == LU_PARAMS_OK ? check(r->lu, &u->params) : error;
+	if (!why && r->args.params && *r->args.params) {
+		lu_change(r->lu, apply, applied, u);
+		return;
+	}
+	if (result == LU_PARAMS_UNKNOWN)
+		mgmt_invalid(r, "%s", why);
+	else if (why)
+		mgmt_refuse(r, "%s", why);
+	else
+		mgmt_done(r, NULL);
+	free_update(u);
+}

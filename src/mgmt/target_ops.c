@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* Mode target. */
+#include <string.h>
+
+#include "iscsi/control.h"
+#include "mgmt/request.h"
+#include "mgmt/show.h"
+#include "util/log.h"
+
+static void target_new(struct mgmt_request *r)
+{
+	const struct mgmt_args *a = &r->args;
+	struct iscsi_target *target;
+	int rc;
+
+	if (!a->has_tid || !a->tid) {
+		mgmt_refuse(r, "a target needs a \"tid\" above 0");
+		return;
+	}
+	if (!a->targetname) {
+		mgmt_fail(r, EINVAL, "creating new target requires a name, use --targetname", NULL);
+		return;
+	}
+	rc = iscsi_target_create((uint32_t)a->tid, a->targetname, &target);
+	if (rc == -EEXIST) {
+		mgmt_fail(r, EINVAL, "this target already exists", NULL);
+	} else if (rc == -EINVAL) {
+		mgmt_refuse(r, "\"%.240s\" is no iSCSI name (iqn., eui. or naa., RFC 7143 4.2.7)",
+			    a->targetname);
+	} else if (rc) {
+		mgmt_fail(r, -rc, "can't make the target", "%s", strerror(-rc));
+	} else {
+		log_info("target %u: %s", (unsigned int)a->tid, a->targetname);
+		mgmt_done(r, NULL);
+	}
+}
+
+static void deleted(void *arg)
+{
+	mgmt_done(arg, NULL);
+}
+
+static void target_delete(struct mgmt_request *r)
+{
+	if (!list_empty(&r->target->sessions) && !r->args.force) {
+		mgmt_fail(r, EINVAL, "this target is still active",
+			  "initiators are logged in; --force ends their sessions");
+		return;
+	}
+	log_info("target %u is deleted", (unsigned int)r->args.tid);
+	iscsi_target_delete(r->target, deleted, r);
+}
+
+static void target_show(struct mgmt_request *r)
+{
+	const struct mgmt_args *a = &r->args;
+	struct iscsi_target *one = NULL;
+	json_t *list;
+
+	if (a->has_tid) {
+		one = iscsi_target_find((uint32_t)a->tid);
+		if (!one) {
+			mgmt_fail(r, EINVAL, "can't find the target", NULL);
+			return;
+		}
+		mgmt_done(r, json_pack("{s:[o], s:o}", "targets", show_target(one), "parameters",
+				       show_parameters(one)));
+		return;
+	}
+	list = json_array();
+	list_for_each (t, targets(), struct target, link) {
+		if (target_is_shown(t))
+			json_array_append_new(list, show_target(t->transport));
+	}
+	mgmt_done(r, json_pack("{s:o}", "targets", list));
+}
+
+static void update_state(struct mgmt_request *r, const char *value)
+{
+	if (strcmp(value, "ready") != 0 && strcmp(value, "offline") != 0) {
+		mgmt_refuse(r, "state is ready or offline, not \"%.40s\"", value);
+		return;
+	}
+	iscsi_target_set_ready(r->target, strcmp(value, "ready") == 0);
+	log_info("target %u is %s", (unsigned int)r->args.tid, value);
+	mgmt_done(r, NULL);
+}
+
+static bool is_parameter(const char *name)
+{
+	for (unsigned int i = 0; i < ISCSI_NR_PARAMS; i++) {
+		const char *known = iscsi_param_name(i);
+
+		if (known && strcmp(known, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void target_update(struct mgmt_request *r)
+{
+	const struct mgmt_args *a = &r->args;
+
+	if (!a->name || !a->value)
+		mgmt_refuse(r, "update needs \"name\" and \"value\"");
+	else if (strcmp(a->name, "state") == 0)
+		update_state(r, a->value);
+	else if (!is_parameter(a->name))
+		mgmt_invalid(r, "a target has no parameter \"%.40s\"", a->name);
+	else if (iscsi_param_set(r->target, a->name, a->value))
+		mgmt_refuse(r, "%s can't be \"%.60s\"", a->name, a->value);
+	else
+		mgmt_done(r, NULL);
+}
+
+/* Binds or unbinds the address and the name of a request; how are the two functions. */
+static void change_acl(struct mgmt_request *r,
+		       int (*address)(struct iscsi_target *target, const char *text),
+		       int (*name)(struct iscsi_target *target, const char *text))
+{
+	const struct mgmt_args *a = &r->args;
+	int rc = 0;
+
+	if (!a->initiator_address && !a->initiator_name) {
+		mgmt_refuse(r, "an initiator address or an initiator name is necessary");
+		return;
+	}
+	if (a->initiator_address)
+		rc = address(r->target, a->initiator_address);
+	if (!rc && a->initiator_name)
+		rc = name(r->target, a->initiator_name);
+	if (rc == -EEXIST)
+		mgmt_fail(r, EINVAL, "this access control rule already exists", NULL);
+	else if (rc == -ENOENT)
+		mgmt_fail(r, EINVAL, "this access control rule does not exist", NULL);
+	else if (rc)
+		mgmt_refuse(r, "\"%.240s\" is no initiator %s",
+			    a->initiator_address ? a->initiator_address : a->initiator_name,
+			    a->initiator_address ? "address (ALL, an IP address, or ADDRESS/BITS)"
+						 : "name");
+	else
+		mgmt_done(r, NULL);
+}
+
+static void target_bind(struct mgmt_request *r)
+{
+	change_acl(r, iscsi_bind_address, iscsi_bind_name);
+}
+
+static void target_unbind(struct mgmt_request *r)
+{
+	change_acl(r, iscsi_unbind_address, iscsi_unbind_name);
+}
+
+const struct mgmt_op mgmt_target_ops[] = {
+    {.mode = "target", .op = "new", .run = target_new},
+    {.mode = "target", .op = "delete", .needs = MGMT_NEEDS_TARGET, .run = target_delete},
+    {.mode = "target", .op = "show", .run = target_show},
+    {.mode = "target", .op = "update", .needs = MGMT_NEEDS_TARGET, .run = target_update},
+    {.mode = "target", .op = "bind", .needs = MGMT_NEEDS_TARGET, .run = target_bind},
+    {.mode = "target", .op = "unbind", .needs = MGMT_NEEDS_TARGET, .run = target_unbind},
+    {.mode = NULL},
+};

@@ -13,7 +13,7 @@ void log_open(bool to_syslog, bool debug)
 {
 	use_syslog = to_syslog;
 	if (to_syslog)
-		openlog("tgtd", LOG_PID, LOG_DAEMON);
+		openlog("tgtd", LOG_PID | LOG_PERROR, LOG_DAEMON);
 	log_set_debug(debug);
 }
 

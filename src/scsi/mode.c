@@ -270,6 +270,7 @@ static bool apply_pages(struct lu *lu, struct select_list list)
 		}
 		list.at += p->length;
 	}
+	mode_refresh(lu->mode);
 	return changed;
 }
 

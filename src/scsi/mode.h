@@ -34,6 +34,8 @@ struct mode_page {
 };
 
 struct mode_state {
+	/* what every command asks for, from the current values: see mode_refresh() */
+	bool d_sense, swp, wce, tas;
 	unsigned count;
 	struct mode_page pages[MODE_PAGES_MAX]; /* ascending by page, then subpage */
 };
@@ -42,5 +44,8 @@ struct mode_state {
 struct mode_page *mode_find(struct mode_state *state, uint8_t page, uint8_t subpage);
 /* Bytes of the header of a page: 2, or 4 of one in the sub_page format. */
 unsigned mode_header_length(const struct mode_page *page);
+
+/* After every change of current values. */
+void mode_refresh(struct mode_state *state);
 
 #endif

@@ -128,37 +128,47 @@ void mode_state_free(struct lu *lu)
 	lu->mode = NULL;
 }
 
-static bool current_bit(const struct lu *lu, uint8_t page, unsigned byte, uint8_t mask)
+static bool current_bit(struct mode_state *state, uint8_t page, unsigned byte, uint8_t mask)
 {
-	struct mode_page *p = lu->mode ? mode_find(lu->mode, page, 0) : NULL;
+	const struct mode_page *p = mode_find(state, page, 0);
 
 	return p && (p->values[MODE_CURRENT][byte] & mask);
 }
 
+void mode_refresh(struct mode_state *state)
+{
+	state->d_sense =
+	    current_bit(state, MODE_PAGE_CONTROL, CONTROL_D_SENSE_BYTE, CONTROL_D_SENSE);
+	state->swp = current_bit(state, MODE_PAGE_CONTROL, CONTROL_SWP_BYTE, CONTROL_SWP);
+	state->tas = current_bit(state, MODE_PAGE_CONTROL, CONTROL_TAS_BYTE, CONTROL_TAS);
+	state->wce = current_bit(state, MODE_PAGE_CACHING, CACHING_WCE_BYTE, CACHING_WCE);
+}
+
 bool mode_d_sense(const struct lu *lu)
 {
-	return current_bit(lu, MODE_PAGE_CONTROL, CONTROL_D_SENSE_BYTE, CONTROL_D_SENSE);
+	return lu->mode && lu->mode->d_sense;
 }
 
 bool mode_swp(const struct lu *lu)
 {
-	return current_bit(lu, MODE_PAGE_CONTROL, CONTROL_SWP_BYTE, CONTROL_SWP);
+	return lu->mode && lu->mode->swp;
 }
 
 bool mode_wce(const struct lu *lu)
 {
-	return current_bit(lu, MODE_PAGE_CACHING, CACHING_WCE_BYTE, CACHING_WCE);
+	return lu->mode && lu->mode->wce;
 }
 
 bool mode_tas(const struct lu *lu)
 {
-	return current_bit(lu, MODE_PAGE_CONTROL, CONTROL_TAS_BYTE, CONTROL_TAS);
+	return lu->mode && lu->mode->tas;
 }
 
 void mode_set_d_sense(struct lu *lu, bool descriptor)
 {
 	set_bit_both(lu->mode, MODE_PAGE_CONTROL, CONTROL_D_SENSE_BYTE, CONTROL_D_SENSE,
 		     descriptor);
+	mode_refresh(lu->mode);
 }
 
 /* One number of at most max at *text, up to ':' or the end; moves *text past it. */
@@ -230,8 +240,12 @@ int mode_set_page(struct lu *lu, const char *text)
 	if (length < 0)
 		return length;
 	p = mode_find(lu->mode, values[0] & 0x3f, values[0] & 0x40 ? values[1] : 0);
-	if (p)
-		return override_page(p, values, length);
+	if (p) {
+		int rc = override_page(p, values, length);
+
+		mode_refresh(lu->mode);
+		return rc;
+	}
 	if (lu->mode->count == MODE_PAGES_MAX)
 		return -EINVAL;
 	add_page(lu->mode, values, (size_t)length, none_changeable);

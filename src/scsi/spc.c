@@ -28,7 +28,7 @@ static void put_version_descriptors(uint8_t *at, uint8_t device_type)
 	if (device_type == 0x00)
 		put_be16(at + 6, 0x0600);
 	else if (device_type == 0x01)
-		put_be16(at + 6, 0x0520);
+		put_be16(at + 6, 0x05a0);
 }
 
 static void put_identity(uint8_t *data, const struct lu *lu)

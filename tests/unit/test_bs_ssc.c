@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: MIT */
+/* The ssc store's module: a tape keeps what is written, in order, and stands where it should. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fake_host.h"
+#include "temp_dir.h"
+#include "util/bytes.h"
+
+#define HEADER 64
+#define OBJECT 16
+
+static const char *path;
+static struct fake_store tape;
+static struct tgt_bs_request last; /* results of the last operation */
+
+static const struct store_module *module(void)
+{
+	const struct store_module *ssc = fake_module_load(fake_module_file("ssc"));
+
+	assert_non_null(ssc);
+	return ssc;
+}
+
+static void open_tape(const char *bsopts, uint32_t flags)
+{
+	struct fake_open how = {.path = path, .bsopts = bsopts, .flags = flags};
+
+	if (fake_store_open(&tape, module(), &how))
+		fail_msg("%s", tape.error);
+}
+
+static int op(struct fake_request *request)
+{
+	int status;
+
+	assert_true(fake_run(request));
+	last = request->bs;
+	status = (int)request->bs.status;
+	fake_request_free(request);
+	return status;
+}
+
+static int simple(enum tgt_bs_op what)
+{
+	return op(fake_request_new(&tape, what, 0, 0));
+}
+
+static int write_bytes(const void *data, size_t len, uint32_t record_size)
+{
+	struct fake_request *request = fake_request_new(&tape, TGT_BS_TAPE_WRITE, 0, len);
+
+	request->bs.record_size = record_size;
+	fake_request_add(request, (void *)(uintptr_t)data, len / 3); /* records span pieces */
+	fake_request_add(request, (char *)(uintptr_t)data + len / 3, len - len / 3);
+	return op(request);
+}
+
+static int write_text(const char *text)
+{
+	return write_bytes(text, strlen(text), 0);
+}
+
+static int read_bytes(void *data, size_t len, uint32_t record_size)
+{
+	struct fake_request *request = fake_request_new(&tape, TGT_BS_TAPE_READ, 0, len);
+
+	request->bs.record_size = record_size;
+	fake_request_add(request, data, len / 2);
+	fake_request_add(request, (char *)data + len / 2, len - len / 2);
+	return op(request);
+}
+
+static void assert_reads(const char *text)
+{
+	char buf[64] = {0};
+
+	assert_int_equal(read_bytes(buf, sizeof(buf), 0), TGT_BS_OK);
+	assert_int_equal(last.actual, strlen(text));
+	assert_string_equal(buf, text);
+}
+
+static int marks(int64_t count, uint32_t flags)
+{
+	struct fake_request *request = fake_request_new(&tape, TGT_BS_TAPE_WRITE_FILEMARKS, 0, 0);
+
+	request->bs.count = count;
+	request->bs.flags = (uint16_t)flags;
+	return op(request);
+}
+
+static int space(enum tgt_bs_space_code code, int64_t count)
+{
+	struct fake_request *request = fake_request_new(&tape, TGT_BS_TAPE_SPACE, 0, 0);
+
+	request->bs.space_code = code;
+	request->bs.count = count;
+	return op(request);
+}
+
+static int locate(uint64_t object)
+{
+	return op(fake_request_new(&tape, TGT_BS_TAPE_LOCATE, object, 0));
+}
+
+static uint64_t position(void)
+{
+	assert_int_equal(simple(TGT_BS_TAPE_POSITION), TGT_BS_OK);
+	return last.pos_object;
+}
+
+static int new_tape(void **state)
+{
+	static char name[300];
+
+	(void)state;
+	snprintf(name, sizeof(name), "%s", temp_file("tape", 0));
+	path = name;
+	fake_log_clear();
+	open_tape(NULL, 0);
+	return 0;
+}
+
+static int end_tape(void **state)
+{
+	(void)state;
+	if (tape.store)
+		fake_store_close(&tape);
+	memset(&tape, 0, sizeof(tape));
+	unlink(path);
+	return 0;
+}
+
+static void reopen(uint32_t flags)
+{
+	fake_store_close(&tape);
+	open_tape(NULL, flags);
+}
+
+/* two records, a mark, two records, a mark */
+static void record_two_files(void)
+{
+	assert_int_equal(write_text("one"), TGT_BS_OK);
+	assert_int_equal(write_text("number two"), TGT_BS_OK);
+	assert_int_equal(marks(1, 0), TGT_BS_OK);
+	assert_int_equal(write_text("three"), TGT_BS_OK);
+	assert_int_equal(write_text("four"), TGT_BS_OK);
+	assert_int_equal(marks(1, 0), TGT_BS_OK);
+}
+
+static void what_is_written_is_read_in_order(void **state)
+{
+	char buf[64];
+
+	(void)state;
+	for (int pass = 0; pass < 2; pass++) {
+		if (!pass)
+			record_two_files();
+		else
+			reopen(TGT_BS_OPEN_READONLY);
+		assert_int_equal(simple(TGT_BS_TAPE_REWIND), TGT_BS_OK);
+		assert_int_equal(last.pos_flags, TGT_BS_POS_BOP);
+		assert_reads("one");
+		assert_reads("number two");
+		assert_int_equal(read_bytes(buf, sizeof(buf), 0), TGT_BS_ERR_FILEMARK);
+		assert_int_equal(last.pos_object, 3);
+		assert_int_equal(last.pos_file, 1);
+		assert_reads("three");
+		assert_reads("four");
+		assert_int_equal(read_bytes(buf, sizeof(buf), 0), TGT_BS_ERR_FILEMARK);
+		assert_int_equal(read_bytes(buf, sizeof(buf), 0), TGT_BS_ERR_END_OF_DATA);
+		assert_int_equal(last.pos_object, 6);
+		assert_int_equal(last.pos_file, 2);
+		assert_int_equal(last.pos_flags & TGT_BS_POS_EOD, TGT_BS_POS_EOD);
+	}
+	assert_int_equal(write_text("x"), TGT_BS_ERR_WRITE_PROTECTED);
+	assert_int_equal(marks(1, 0), TGT_BS_ERR_WRITE_PROTECTED);
+	assert_int_equal(simple(TGT_BS_TAPE_ERASE), TGT_BS_ERR_WRITE_PROTECTED);
+}
+
+static void a_short_read_tells_the_records_length(void **state)
+{
+	char buf[8] = {0};
+
+	(void)state;
+	record_two_files();
+	simple(TGT_BS_TAPE_REWIND);
+	read_bytes(buf, 4, 0);
+	assert_int_equal(read_bytes(buf, 6, 0), TGT_BS_OK);
+	assert_int_equal(last.actual, 10);
+	assert_string_equal(buf, "number");
+	assert_int_equal(last.pos_object, 2); /* it has been passed over */
+}
+
+static void records_of_a_fixed_size(void **state)
+{
+	char data[40], buf[64] = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(data); i++)
+		data[i] = (char)(i * 3);
+	assert_int_equal(write_bytes(data, 40, 10), TGT_BS_OK);
+	assert_int_equal(last.pos_object, 4);
+	assert_int_equal(write_text("other"), TGT_BS_OK);
+	assert_int_equal(write_bytes(data, 10, 10), TGT_BS_OK);
+	assert_int_equal(marks(1, 0), TGT_BS_OK);
+	simple(TGT_BS_TAPE_REWIND);
+	assert_int_equal(read_bytes(buf, 20, 10), TGT_BS_OK);
+	assert_memory_equal(buf, data, 20);
+	assert_int_equal(last.residue, 0);
+	/* ends before the record that differs, which is passed over */
+	assert_int_equal(read_bytes(buf, 60, 10), TGT_BS_ERR_RECORD_LENGTH);
+	assert_int_equal(last.actual, 20);
+	assert_int_equal(last.info, 5);
+	assert_int_equal(last.residue, 4);
+	assert_memory_equal(buf, data + 20, 20);
+	assert_int_equal(last.pos_object, 5);
+	assert_int_equal(read_bytes(buf, 60, 10), TGT_BS_ERR_FILEMARK);
+	assert_int_equal(last.actual, 10);
+	assert_int_equal(last.residue, 5);
+	assert_int_equal(read_bytes(buf, 60, 10), TGT_BS_ERR_END_OF_DATA);
+	assert_int_equal(last.residue, 6);
+}
+
+static void writing_in_the_middle_ends_the_tape_there(void **state)
+{
+	char buf[8];
+
+	(void)state;
+	record_two_files();
+	assert_int_equal(locate(1), TGT_BS_OK);
+	assert_int_equal(write_text("new"), TGT_BS_OK);
+	assert_int_equal(last.pos_object, 2);
+	assert_int_equal(last.pos_flags & TGT_BS_POS_EOD, TGT_BS_POS_EOD);
+	reopen(0);
+	assert_reads("one");
+	assert_reads("new");
+	assert_int_equal(read_bytes(buf, 8, 0), TGT_BS_ERR_END_OF_DATA);
+	assert_int_equal(locate(1), TGT_BS_OK);
+	assert_int_equal(simple(TGT_BS_TAPE_ERASE), TGT_BS_OK);
+	assert_int_equal(read_bytes(buf, 8, 0), TGT_BS_ERR_END_OF_DATA);
+	assert_int_equal(position(), 1);
+}
+
+static void spacing_over_records(void **state)
+{
+	(void)state;
+	record_two_files();
+	simple(TGT_BS_TAPE_REWIND);
+	assert_int_equal(space(TGT_BS_SPACE_RECORDS, 2), TGT_BS_OK);
+	assert_int_equal(last.pos_object, 2);
+	/* a filemark is passed over, and ends it */
+	locate(0);
+	assert_int_equal(space(TGT_BS_SPACE_RECORDS, 5), TGT_BS_ERR_FILEMARK);
+	assert_int_equal(last.residue, 3);
+	assert_int_equal(last.pos_object, 3);
+	assert_int_equal(space(TGT_BS_SPACE_RECORDS, -1), TGT_BS_ERR_FILEMARK);
+	assert_int_equal(last.residue, 1);
+	assert_int_equal(last.pos_object, 2);
+	assert_int_equal(space(TGT_BS_SPACE_RECORDS, -5), TGT_BS_ERR_BEGINNING);
+	assert_int_equal(last.residue, 3);
+	assert_int_equal(last.pos_object, 0);
+	locate(6);
+	assert_int_equal(space(TGT_BS_SPACE_RECORDS, 1), TGT_BS_ERR_END_OF_DATA);
+	assert_int_equal(last.residue, 1);
+	assert_int_equal(space(TGT_BS_SPACE_RECORDS, INT64_MIN), TGT_BS_ERR_FILEMARK);
+	assert_int_equal(last.pos_object, 5);
+}
+
+static void spacing_over_filemarks(void **state)
+{
+	(void)state;
+	record_two_files();
+	simple(TGT_BS_TAPE_REWIND);
+	assert_int_equal(space(TGT_BS_SPACE_FILEMARKS, 1), TGT_BS_OK);
+	assert_int_equal(last.pos_object, 3);
+	assert_int_equal(space(TGT_BS_SPACE_FILEMARKS, 3), TGT_BS_ERR_END_OF_DATA);
+	assert_int_equal(last.residue, 2);
+	assert_int_equal(last.pos_object, 6);
+	assert_int_equal(space(TGT_BS_SPACE_FILEMARKS, -2), TGT_BS_OK);
+	assert_int_equal(last.pos_object, 2); /* on its side of the beginning */
+	assert_int_equal(space(TGT_BS_SPACE_FILEMARKS, 0), TGT_BS_OK);
+	assert_int_equal(last.pos_object, 2);
+	assert_int_equal(space(TGT_BS_SPACE_FILEMARKS, -1), TGT_BS_ERR_BEGINNING);
+	assert_int_equal(last.residue, 1);
+	assert_int_equal(last.pos_object, 0);
+	assert_int_equal(space(TGT_BS_SPACE_END_OF_DATA, 0), TGT_BS_OK);
+	assert_int_equal(last.pos_object, 6);
+	assert_int_equal(space(TGT_BS_SPACE_SEQUENTIAL_FILEMARKS, 1), TGT_BS_ERR_NOT_SUPPORTED);
+}
+
+static void locating_beyond_the_data_stands_at_their_end(void **state)
+{
+	(void)state;
+	record_two_files();
+	assert_int_equal(locate(7), TGT_BS_ERR_END_OF_DATA);
+	assert_int_equal(last.pos_object, 6);
+	assert_int_equal(locate(UINT64_MAX), TGT_BS_ERR_END_OF_DATA);
+	assert_int_equal(locate(4), TGT_BS_OK);
+	assert_reads("four");
+}
+
+static void an_unloaded_tape_is_absent(void **state)
+{
+	struct tgt_bs_geometry geometry = {.struct_size = sizeof(geometry)};
+
+	(void)state;
+	record_two_files();
+	assert_int_equal(simple(TGT_BS_TAPE_UNLOAD), TGT_BS_OK);
+	assert_int_equal(simple(TGT_BS_TAPE_REWIND), TGT_BS_ERR_NO_MEDIUM);
+	assert_int_equal(write_text("x"), TGT_BS_ERR_NO_MEDIUM);
+	assert_int_equal(tape.module->descriptor.geometry(tape.store, &geometry), 0);
+	assert_true(geometry.flags & TGT_BS_GEO_NO_MEDIUM);
+	assert_int_equal(simple(TGT_BS_TAPE_LOAD), TGT_BS_OK);
+	assert_reads("one");
+}
+
+static void a_full_tape_warns_then_refuses(void **state)
+{
+	static char data[64 << 10];
+	unsigned written = 0, warned = 0;
+	int status;
+
+	(void)state;
+	fake_store_close(&tape);
+	assert_int_equal(truncate(path, 0), 0);
+	open_tape("capacity=1M", 0);
+	assert_int_equal(tape.geometry.size, 1 << 20);
+	while ((status = write_bytes(data, sizeof(data), 0)) != TGT_BS_ERR_END_OF_MEDIUM) {
+		assert_true(status == TGT_BS_OK || status == TGT_BS_ERR_EARLY_WARNING);
+		assert_true(status == TGT_BS_ERR_EARLY_WARNING || !warned);
+		warned += status == TGT_BS_ERR_EARLY_WARNING;
+		assert_true(++written < 17);
+	}
+	assert_int_equal(last.residue, 1);
+	assert_int_equal(written, 15);
+	assert_true(warned);
+	assert_int_equal(marks(1, 0), TGT_BS_ERR_EARLY_WARNING);
+	/* several records: those that fit are written */
+	locate(14);
+	assert_int_equal(write_bytes(data, sizeof(data), 16 << 10), TGT_BS_ERR_EARLY_WARNING);
+	assert_int_equal(write_bytes(data, sizeof(data), 16 << 10), TGT_BS_ERR_END_OF_MEDIUM);
+	assert_int_equal(last.residue, 1);
+	assert_int_equal(last.actual, 48 << 10);
+}
+
+static void change_byte(off_t at)
+{
+	int fd = open(path, O_RDWR);
+	uint8_t byte;
+
+	assert_int_equal(pread(fd, &byte, 1, at), 1);
+	byte ^= 0x10;
+	assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+	close(fd);
+}
+
+static void changed_data_are_a_medium_error(void **state)
+{
+	char buf[64];
+
+	(void)state;
+	record_two_files();
+	/* "number two", behind the header and the first record */
+	change_byte(HEADER + OBJECT + 16 + OBJECT + 3);
+	reopen(0);
+	assert_reads("one");
+	assert_int_equal(read_bytes(buf, sizeof(buf), 0), TGT_BS_ERR_READ);
+	assert_int_equal(position(), 1);
+	/* also when only its undamaged beginning is asked for */
+	assert_int_equal(read_bytes(buf, 2, 0), TGT_BS_ERR_READ);
+	assert_int_equal(space(TGT_BS_SPACE_RECORDS, 1), TGT_BS_OK);
+	assert_int_equal(space(TGT_BS_SPACE_FILEMARKS, 1), TGT_BS_OK);
+	assert_reads("three");
+}
+
+static void a_torn_end_counts_as_not_written(void **state)
+{
+	struct stat st;
+	char buf[64];
+
+	(void)state;
+	record_two_files();
+	assert_int_equal(write_text("the last one"), TGT_BS_OK);
+	fake_store_close(&tape);
+	assert_int_equal(stat(path, &st), 0);
+	for (off_t cut = 1; cut <= 32; cut++) {
+		assert_int_equal(truncate(path, st.st_size - cut), 0);
+		fake_log_clear();
+		open_tape(NULL, 0);
+		assert_int_equal(space(TGT_BS_SPACE_END_OF_DATA, 0), TGT_BS_OK);
+		assert_int_equal(last.pos_object, 6);
+		assert_int_equal(strlen(fake_log()) != 0, cut != 32);
+		fake_store_close(&tape);
+	}
+	open_tape(NULL, 0);
+	assert_int_equal(locate(6), TGT_BS_OK);
+	assert_int_equal(write_text("the last one"), TGT_BS_OK);
+	fake_store_close(&tape);
+	change_byte(st.st_size - 16 + 5); /* in the last record's data */
+	open_tape(NULL, 0);
+	assert_int_equal(locate(6), TGT_BS_OK);
+	assert_int_equal(read_bytes(buf, sizeof(buf), 0), TGT_BS_ERR_END_OF_DATA);
+	assert_int_equal(write_text("again"), TGT_BS_OK);
+	locate(6);
+	assert_reads("again");
+}
+
+/* A damaged header ends the tape; what was behind it must never come back behind new data. */
+static void what_follows_damage_does_not_come_back(void **state)
+{
+	char buf[64];
+
+	(void)state;
+	record_two_files();
+	change_byte(HEADER + OBJECT + 16 + 1);
+	reopen(0);
+	assert_non_null(strstr(fake_log(), "object 1"));
+	assert_int_equal(locate(1), TGT_BS_OK);
+	assert_int_equal(write_text("NUMBER TWO"), TGT_BS_OK); /* as long as what was there */
+	reopen(0);
+	assert_int_equal(locate(2), TGT_BS_OK);
+	assert_int_equal(read_bytes(buf, sizeof(buf), 0), TGT_BS_ERR_END_OF_DATA);
+}
+
+static uint32_t crc32c(const uint8_t *data, size_t len)
+{
+	uint32_t crc = ~0u;
+
+	for (size_t i = 0; i < len; i++) {
+		crc ^= data[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+	}
+	return ~crc;
+}
+
+static void the_file_is_as_its_format_says(void **state)
+{
+	uint8_t file[HEADER + 2 * OBJECT + 16 + 1], check[20];
+	int fd;
+
+	(void)state;
+	assert_int_equal(write_text("123456789"), TGT_BS_OK);
+	assert_int_equal(marks(1, 0), TGT_BS_OK);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(read(fd, file, sizeof(file)), sizeof(file) - 1);
+	close(fd);
+	assert_memory_equal(file, "tgt-tape", 8);
+	assert_int_equal(get_be32(file + 8), 0);
+	assert_int_equal(get_be32(file + 12), HEADER);
+	assert_true(get_be64(file + 16) == 100ull << 30);
+	assert_int_equal(get_be32(file + 60), crc32c(file, 60));
+	assert_memory_equal(file + 64, "RCRD", 4);
+	assert_int_equal(get_be32(file + 68), 9);
+	assert_int_equal(get_be32(file + 72), 0xe3069283u); /* of "123456789" */
+	memcpy(check, file + 64, 12);
+	put_be64(check + 12, 0);
+	assert_int_equal(get_be32(file + 76), crc32c(check, 20));
+	assert_memory_equal(file + 80, "123456789\0\0\0\0\0\0\0", 16);
+	assert_memory_equal(file + 96, "MARK\0\0\0\0", 8);
+}
+
+static void refuses(const char *part)
+{
+	struct fake_store other;
+
+	assert_int_not_equal(
+	    fake_store_open(&other, module(), &(struct fake_open){.path = path}), 0);
+	assert_non_null(strstr(other.error, part));
+}
+
+static void what_is_no_tape_is_refused(void **state)
+{
+	FILE *file;
+
+	(void)state;
+	refuses("another tape drive");
+	fake_store_close(&tape);
+	tape.store = NULL;
+	change_byte(20);
+	refuses("damaged");
+	file = fopen(path, "w");
+	fputs("something else altogether, and long enough to be taken for a tape image's header", file);
+	fclose(file);
+	refuses("not a tape image");
+	unlink(path);
+	refuses("No such file");
+	path = "/dev/null";
+	refuses("not a regular file");
+	path = temp_path("none");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(what_is_written_is_read_in_order, new_tape, end_tape),
+	    cmocka_unit_test_setup_teardown(a_short_read_tells_the_records_length, new_tape,
+					    end_tape),
+	    cmocka_unit_test_setup_teardown(records_of_a_fixed_size, new_tape, end_tape),
+	    cmocka_unit_test_setup_teardown(writing_in_the_middle_ends_the_tape_there, new_tape,
+					    end_tape),
+	    cmocka_unit_test_setup_teardown(spacing_over_records, new_tape, end_tape),
+	    cmocka_unit_test_setup_teardown(spacing_over_filemarks, new_tape, end_tape),
+	    cmocka_unit_test_setup_teardown(locating_beyond_the_data_stands_at_their_end, new_tape,
+					    end_tape),
+	    cmocka_unit_test_setup_teardown(an_unloaded_tape_is_absent, new_tape, end_tape),
+	    cmocka_unit_test_setup_teardown(a_full_tape_warns_then_refuses, new_tape, end_tape),
+	    cmocka_unit_test_setup_teardown(changed_data_are_a_medium_error, new_tape, end_tape),
+	    cmocka_unit_test_setup_teardown(a_torn_end_counts_as_not_written, new_tape, end_tape),
+	    cmocka_unit_test_setup_teardown(what_follows_damage_does_not_come_back, new_tape,
+					    end_tape),
+	    cmocka_unit_test_setup_teardown(the_file_is_as_its_format_says, new_tape, end_tape),
+	    cmocka_unit_test_setup_teardown(what_is_no_tape_is_refused, new_tape, end_tape),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

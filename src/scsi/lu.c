@@ -197,7 +197,9 @@ static void make_identity(struct lu *lu)
 	struct lu_identity *id = &lu->id;
 
 	strcpy(id->vendor_id, "IET");
-	strcpy(id->product_id, lu->store ? "VIRTUAL-DISK" : "Controller");
+	strcpy(id->product_id, !lu->store                          ? "Controller"
+			       : lu->commands->device_type == 0x01 ? "VIRTUAL-TAPE"
+								   : "VIRTUAL-DISK");
 	strcpy(id->product_rev, "0001");
 	snprintf(id->scsi_id, sizeof(id->scsi_id), "IET     %04x%04x", lu->target->tid, lu->lun);
 	snprintf(id->scsi_sn, sizeof(id->scsi_sn), "beaf%u%u", lu->target->tid, lu->lun);

@@ -76,6 +76,7 @@ struct lu {
 	uint32_t io_alignment;        /* bytes: of the store's requests; see sbc_set_limits() */
 	uint32_t max_transfer_blocks; /* in one store request and in one buffer */
 	bool volatile_cache;          /* what is written needs FLUSH to be durable */
+	uint32_t tape_block_length;   /* tapes: bytes of a fixed block, 0: there are none */
 	atomic_bool readonly;         /* by the operator or the store */
 	bool removable;
 	bool thin;                /* thin provisioning reported, UNMAP allowed */

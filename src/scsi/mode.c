@@ -12,10 +12,17 @@
 /* DEVICE-SPECIFIC PARAMETER of disks, SBC-4 6.5.1 */
 #define DSP_WP 0x80
 #define DSP_DPOFUA 0x10
+/* and of tapes, SSC-5 8.3.3: what WRITE answered may still be in a buffer */
+#define DSP_BUFFERED 0x10
 
 static bool is_disk(const struct lu *lu)
 {
 	return lu->commands->device_type == 0x00;
+}
+
+static bool is_tape(const struct lu *lu)
+{
+	return lu->commands->device_type == 0x01;
 }
 
 static uint8_t device_specific(const struct lu *lu)
@@ -28,15 +35,17 @@ static uint8_t device_specific(const struct lu *lu)
 		dsp |= DSP_WP;
 	if (is_disk(lu))
 		dsp |= DSP_DPOFUA;
+	if (is_tape(lu))
+		dsp |= DSP_BUFFERED;
 	return dsp;
 }
 
 /* SBC-4 6.5.2: NUMBER OF LOGICAL BLOCKS and LOGICAL BLOCK LENGTH.  For other media the number is 0
- * (all of the medium), the length 0 (variable). */
+ * (all of the medium), the length 0 (variable) or a tape's for fixed blocks. */
 static size_t put_block_descriptor(uint8_t *at, const struct lu *lu, bool long_lba)
 {
 	uint64_t blocks = is_disk(lu) && lu->medium ? lu->blocks : 0;
-	uint32_t length = is_disk(lu) ? lu->block_size : 0;
+	uint32_t length = is_disk(lu) ? lu->block_size : lu->tape_block_length;
 
 	if (!lu->store)
 		return 0;
@@ -113,7 +122,8 @@ static void mode_sense(struct scsi_task *t, size_t header, bool long_lba,
 	if (!no_descriptor)
 		descriptor = put_block_descriptor(data + header, t->lu, long_lba);
 	pages = put_pages(data + header + descriptor, t->lu, values, page, subpage);
-	if (!pages) {
+	/* page 0 of a tape drive is no page: what is asked for is the block descriptor */
+	if (!pages && !(is_tape(t->lu) && page == 0)) {
 		task_invalid_cdb(t, mode_find(t->lu->mode, page, 0) ? 3 : 2, -1);
 		return;
 	}
@@ -155,6 +165,8 @@ static bool check_block_descriptor(struct scsi_task *t, const struct select_list
 	bool none = true;
 
 	put_block_descriptor(is, t->lu, length == 16);
+	if (is_tape(t->lu)) /* SSC-5 8.3.3: any length may be chosen */
+		memcpy(is + length_at + (length == 16), given + length_at + (length == 16), 3);
 	for (size_t i = 0; i < count_len; i++)
 		none = none && !given[i];
 	if (!none && memcmp(given, is, count_len) != 0) {
@@ -274,9 +286,25 @@ static bool apply_pages(struct lu *lu, struct select_list list)
 	return changed;
 }
 
+/* Of a tape, when there was a block descriptor in front of the pages. */
+static bool apply_block_length(struct lu *lu, const struct select_list *list, size_t header)
+{
+	size_t descriptor = list->at - header;
+	uint32_t length;
+
+	if (!is_tape(lu) || !descriptor)
+		return false;
+	length = get_be24(list->data + header + descriptor - 3);
+	if (length == lu->tape_block_length)
+		return false;
+	lu->tape_block_length = length;
+	return true;
+}
+
 static void mode_select(struct scsi_task *t, size_t header)
 {
 	struct select_list list = {.data = task_out_data(t), .len = t->data.length};
+	bool changed;
 
 	if (t->transfer_length == 0) {
 		task_good(t);
@@ -288,7 +316,8 @@ static void mode_select(struct scsi_task *t, size_t header)
 	}
 	if (!check_header(t, &list, header) || !check_pages(t, list))
 		return;
-	if (apply_pages(t->lu, list))
+	changed = apply_block_length(t->lu, &list, header);
+	if (apply_pages(t->lu, list) || changed)
 		lu_establish_ua(t->lu, ASC_MODE_PARAMETERS_CHANGED, t->nexus->id);
 	task_good(t);
 }

@@ -150,7 +150,7 @@ static void start_stop(struct scsi_task *t)
 
 /* ---- PREVENT ALLOW MEDIUM REMOVAL ---- */
 
-static void prevent_allow(struct scsi_task *t)
+void sbc_prevent_allow(struct scsi_task *t)
 {
 	bool prevent = t->cdb[4] & 1;
 
@@ -185,7 +185,7 @@ const struct opcode_row sbc_rows[] = {
 	.direction = DATA_NONE,
 	.pr = PR_SPECIAL,
 	.usage = {0x1e, 0, 0, 0, 0x01},
-	.run = prevent_allow,
+	.run = sbc_prevent_allow,
 	.name = "PREVENT ALLOW MEDIUM REMOVAL",
 	.clause = "SBC-3 5.10",
     },

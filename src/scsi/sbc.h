@@ -100,6 +100,9 @@ void sbc_compare_and_write(struct scsi_task *t);
 bool sbc_prepare_orwrite(struct scsi_task *t);
 void sbc_orwrite(struct scsi_task *t);
 
+/* sbc.c: PREVENT ALLOW MEDIUM REMOVAL, of all that have a medium */
+void sbc_prevent_allow(struct scsi_task *t);
+
 /* sbc_status.c: GET LBA STATUS */
 bool sbc_prepare_get_lba_status(struct scsi_task *t);
 void sbc_get_lba_status(struct scsi_task *t);

@@ -49,6 +49,8 @@ struct disk {
 	uint32_t fail_op, fail_status; /* the next request with this op ends so, at fail_info */
 	uint64_t fail_info;
 	struct store_module module;
+	const char *path; /* of another store than the one here */
+	struct store_module *other;
 	struct lu *lu;
 	/* the last command */
 	struct scsi_task task;
@@ -296,8 +298,10 @@ static void lu_made(void *arg, struct lu *lu, const char *error)
 		post(d);
 		return;
 	}
-	lu->thin = d->config.thin;
-	lu->removable = d->config.removable;
+	if (!d->other) {
+		lu->thin = d->config.thin;
+		lu->removable = d->config.removable;
+	}
 	target_publish_lu(fixture.target, lu, post, d);
 }
 
@@ -306,7 +310,8 @@ static void make_lu(struct disk *d)
 	struct lu_config config = {
 	    .target = fixture.target,
 	    .lun = fixture.next_lun++,
-	    .module = &d->module,
+	    .module = d->other ? d->other : &d->module,
+	    .path = d->path,
 	    .block_size = d->config.block_size,
 	};
 
@@ -406,7 +411,7 @@ static inline unsigned count_log(const struct disk *d, uint32_t op)
 	return count;
 }
 
-static struct disk *disk_open(const struct mem_config *config)
+static inline struct disk *disk_open(const struct mem_config *config)
 {
 	struct disk *d = calloc(1, sizeof(*d));
 
@@ -436,6 +441,22 @@ static struct disk *disk_open(const struct mem_config *config)
 	on_reactor(d, make_lu);
 	assert_non_null(d->lu);
 	COMMAND(d, NULL, 0, 0, 0x00, 0, 0, 0, 0, 0); /* takes the unit attention */
+	return d;
+}
+
+/* A logical unit on a module that was loaded. */
+static inline struct disk *module_open(struct store_module *module, const char *path)
+{
+	struct disk *d = calloc(1, sizeof(*d));
+
+	assert_non_null(d);
+	d->other = module;
+	d->path = path;
+	d->task.module_data = calloc(1, store_max_request_size() + 16);
+	sem_init(&d->done, 0, 0);
+	on_reactor(d, make_lu);
+	assert_non_null(d->lu);
+	COMMAND(d, NULL, 0, 0, 0x00, 0, 0, 0, 0, 0);
 	return d;
 }
 

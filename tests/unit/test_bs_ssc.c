@@ -476,8 +476,8 @@ static void refuses(const char *part)
 {
 	struct fake_store other;
 
-	assert_int_not_equal(
-	    fake_store_open(&other, module(), &(struct fake_open){.path = path}), 0);
+	assert_int_not_equal(fake_store_open(&other, module(), &(struct fake_open){.path = path}),
+			     0);
 	assert_non_null(strstr(other.error, part));
 }
 
@@ -492,7 +492,8 @@ static void what_is_no_tape_is_refused(void **state)
 	change_byte(20);
 	refuses("damaged");
 	file = fopen(path, "w");
-	fputs("something else altogether, and long enough to be taken for a tape image's header", file);
+	fputs("something else altogether, and long enough to be taken for a tape image's header",
+	      file);
 	fclose(file);
 	refuses("not a tape image");
 	unlink(path);

@@ -104,6 +104,7 @@ static void aio_close(void *store)
 {
 	struct aio *aio = store;
 
+	aio_channels_destroy(aio);
 	file_close(&aio->file);
 	free(aio);
 }
@@ -137,10 +138,9 @@ static int aio_submit(void *store, void *channel, struct tgt_bs_request *request
 	if (request->flags & TGT_BS_REQ_MAY_BLOCK) {
 		file_execute(&aio->file, request);
 	} else if (file_admit(&aio->file, request)) {
-		if (!can_queue(aio, request))
-			return TGT_BS_WOULD_BLOCK;
-		aio_channel_queue(channel, request);
-		return 0;
+		if (can_queue(aio, request) && aio_channel_queue(channel, request))
+			return 0;
+		return TGT_BS_WOULD_BLOCK;
 	}
 	host->complete(request);
 	return 0;

@@ -2,6 +2,10 @@
 /*
  * One reactor's aio context.  All on that reactor's thread.
  *
+ * It is made by the first request: most reactors never serve a given logical unit, and the system
+ * has few contexts.  It is destroyed when the store is closed, on a worker, since that takes the
+ * kernel tens of milliseconds.
+ *
  * A request waits in the queue until turn_end(), or until the kernel has room for it.  It may take
  * several rounds: a transfer that comes back short is queued again with the rest.
  */
@@ -9,6 +13,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -31,6 +36,8 @@ struct channel {
 	bool retry_armed;
 	struct aio_io *first, **tail; /* waiting */
 	unsigned int in_flight;
+	bool failed; /* no context could be had: workers do it all */
+	struct channel *next_closed;
 };
 
 static void queue_push(struct channel *channel, struct aio_io *io)
@@ -250,19 +257,6 @@ static void on_events(void *arg, uint32_t ready)
 	submit_queue(channel);
 }
 
-void aio_channel_queue(void *opaque, struct tgt_bs_request *request)
-{
-	struct channel *channel = opaque;
-	struct aio_io *io = request->module_data;
-
-	io->request = request;
-	io->done = 0;
-	io->element = 0;
-	io->skip = 0;
-	prepare(channel, io);
-	queue_push(channel, io);
-}
-
 void aio_turn_end(void *store, void *opaque)
 {
 	(void)store;
@@ -292,66 +286,104 @@ void aio_cancel(void *store, void *opaque, struct tgt_bs_request *request)
 	channel->aio->host->complete(request);
 }
 
-static int create_context(struct channel *channel)
-{
-	char error[160];
-	int rc = aio_setup(channel->aio->depth, &channel->context, error, sizeof(error));
-
-	if (rc)
-		channel->aio->host->log(channel->aio->file.lu, TGT_BS_LOG_ERR, "%s: %s",
-					channel->aio->file.path, error);
-	return rc;
-}
-
 static int create_event(struct channel *channel)
 {
+	const struct tgt_bs_host *host = channel->aio->host;
 	int rc;
 
 	channel->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (channel->event_fd < 0)
 		return -errno;
-	rc = channel->aio->host->fd_watch(channel->reactor, channel->event_fd, EPOLLIN, on_events,
-					  channel, &channel->watch);
-	if (rc)
+	rc = host->fd_watch(channel->reactor, channel->event_fd, EPOLLIN, on_events, channel,
+			    &channel->watch);
+	if (rc) {
 		close(channel->event_fd);
+		channel->event_fd = -1;
+	}
 	return rc;
+}
+
+/* True when the channel has what it needs, and makes it at first. */
+static bool prepare_channel(struct channel *channel)
+{
+	struct aio *aio = channel->aio;
+	char error[160];
+	int rc;
+
+	if (channel->watch)
+		return true;
+	if (channel->failed)
+		return false;
+	rc = aio_setup(aio->depth, &channel->context, error, sizeof(error));
+	if (!rc) {
+		rc = create_event(channel);
+		snprintf(error, sizeof(error), "eventfd: %s", strerror(-rc));
+	}
+	if (rc) {
+		channel->failed = true;
+		aio->host->log(aio->file.lu, TGT_BS_LOG_ERR, "%s: slow from now on: %s",
+			       aio->file.path, error);
+	}
+	return !rc;
+}
+
+bool aio_channel_queue(void *opaque, struct tgt_bs_request *request)
+{
+	struct channel *channel = opaque;
+	struct aio_io *io = request->module_data;
+
+	if (!prepare_channel(channel))
+		return false;
+	io->request = request;
+	io->done = 0;
+	io->element = 0;
+	io->skip = 0;
+	prepare(channel, io);
+	queue_push(channel, io);
+	return true;
 }
 
 int aio_channel_open(void *store, struct tgt_bs_reactor *reactor, void **opaque)
 {
 	struct channel *channel = calloc(1, sizeof(*channel));
-	int rc;
 
 	if (!channel)
 		return -ENOMEM;
 	channel->aio = store;
 	channel->reactor = reactor;
+	channel->event_fd = -1;
 	channel->tail = &channel->first;
-	rc = create_context(channel);
-	if (rc)
-		goto out_free;
-	rc = create_event(channel);
-	if (rc)
-		goto out_context;
 	*opaque = channel;
 	return 0;
-
-out_context:
-	io_destroy(channel->context);
-out_free:
-	free(channel);
-	return rc;
 }
 
 void aio_channel_close(void *store, void *opaque)
 {
 	struct channel *channel = opaque;
+	const struct tgt_bs_host *host = channel->aio->host;
+	struct aio *aio = store;
 
-	(void)store;
 	if (channel->retry)
-		channel->aio->host->timer_del(channel->retry);
-	channel->aio->host->fd_unwatch(channel->watch);
-	io_destroy(channel->context);
-	close(channel->event_fd);
-	free(channel);
+		host->timer_del(channel->retry);
+	if (channel->watch)
+		host->fd_unwatch(channel->watch);
+	if (channel->event_fd >= 0)
+		close(channel->event_fd);
+	channel->next_closed = atomic_load(&aio->closed);
+	while (!atomic_compare_exchange_weak(&aio->closed, &channel->next_closed, channel))
+		;
+}
+
+void aio_channels_destroy(struct aio *aio)
+{
+	struct channel *channel = atomic_load(&aio->closed);
+
+	while (channel) {
+		struct channel *next = channel->next_closed;
+
+		if (channel->context)
+			io_destroy(channel->context);
+		free(channel);
+		channel = next;
+	}
 }

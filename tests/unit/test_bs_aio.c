@@ -119,7 +119,7 @@ static void keeps_the_contract_on_a_device(void **state)
 {
 	char name[64];
 	const char *image = temp_file("device", SIZE);
-	int fd = loop_attach(image, name, sizeof(name));
+	int fd = loop_attach(image, false, name, sizeof(name));
 	struct block_subject subject = {.module = fake_module_file("aio"), .path = name};
 
 	(void)state;
@@ -203,24 +203,70 @@ static void exhausted_contexts_are_named(void **state)
 	assert_non_null(strstr(open_error(path, "depth=77", 0), "77"));
 	fault_set(FAULT_IO_SETUP, (struct fault){.error = ENOSYS});
 	assert_non_null(strstr(open_error(path, NULL, 0), "no asynchronous I/O"));
-	/* there was room at open(), another took it before the channel */
-	fault_set(FAULT_IO_SETUP, (struct fault){.error = EAGAIN, .skip = 1});
-	open_error(path, NULL, 0);
-	assert_non_null(strstr(fake_log(), "fs.aio-max-nr"));
-	assert_non_null(strstr(fake_log(), path));
 }
 
-static void failed_channel_leaves_nothing(void **state)
+/* There was room at open(), another took it before the first request: slower, but served. */
+static void exhausted_channel_goes_to_workers(void **state)
+{
+	CLEANUP_FREE char *buf = fake_buffer(PAGE, 9);
+	struct fake_request *request;
+	struct fake_store store;
+
+	(void)state;
+	open_aio(&store, NULL, 0);
+	fault_set(FAULT_IO_SETUP, (struct fault){.error = EAGAIN});
+	for (int i = 0; i < 2; i++) {
+		request = finished(&store, TGT_BS_WRITE, 0, buf, PAGE, TGT_BS_OK);
+		assert_true(request->went_to_worker);
+		fake_request_free(request);
+	}
+	/* asked for once, said once */
+	assert_int_equal(fault_count(FAULT_IO_SETUP), 1);
+	assert_non_null(strstr(fake_log(), "fs.aio-max-nr"));
+	assert_non_null(strstr(fake_log(), temp_path("disk")));
+	assert_ptr_equal(strchr(fake_log(), '\n'), strrchr(fake_log(), '\n'));
+	fake_store_close(&store);
+}
+
+static void unwatched_channel_goes_to_workers(void **state)
 {
 	int before = open("/dev/null", O_RDONLY | O_CLOEXEC), after;
+	CLEANUP_FREE char *buf = fake_buffer(PAGE, 9);
+	struct fake_request *request;
+	struct fake_store store;
 
 	(void)state;
 	close(before);
+	open_aio(&store, NULL, 0);
 	fake_fail_watches(-ENOMEM);
-	open_error(temp_file("disk", SIZE), NULL, 0);
+	request = finished(&store, TGT_BS_READ, 0, buf, PAGE, TGT_BS_OK);
+	assert_true(request->went_to_worker);
+	assert_int_equal(buf[0], 0);
+	assert_non_null(strstr(fake_log(), "Cannot allocate memory"));
+	fake_request_free(request);
+	fake_store_close(&store);
 	after = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	close(after);
 	assert_int_equal(before, after);
+}
+
+/* Most reactors never serve a given logical unit: they must not take from what the system has few
+ * of. */
+static void idle_channel_takes_nothing(void **state)
+{
+	CLEANUP_FREE char *buf = fake_buffer(PAGE, 9);
+	struct fake_store store;
+
+	(void)state;
+	open_aio(&store, NULL, 0);
+	assert_int_equal(fault_count(FAULT_IO_SETUP), 0);
+	assert_int_equal(fake_watches(), 0);
+	for (int i = 0; i < 2; i++)
+		fake_request_free(finished(&store, TGT_BS_READ, 0, buf, PAGE, TGT_BS_OK));
+	assert_int_equal(fault_count(FAULT_IO_SETUP), 1);
+	assert_int_equal(fake_watches(), 1);
+	fake_store_close(&store);
+	assert_int_equal(fake_watches(), 0);
 }
 
 static void geometry_states_the_alignment(void **state)
@@ -579,7 +625,9 @@ int main(void)
 	    TEST(keeps_the_contract_without_dsync),
 	    TEST(open_errors_are_clear),
 	    TEST(exhausted_contexts_are_named),
-	    TEST(failed_channel_leaves_nothing),
+	    TEST(exhausted_channel_goes_to_workers),
+	    TEST(unwatched_channel_goes_to_workers),
+	    TEST(idle_channel_takes_nothing),
 	    TEST(geometry_states_the_alignment),
 	    TEST(one_system_call_a_turn),
 	    TEST(depth_bounds_what_the_kernel_holds),

@@ -226,6 +226,14 @@ static int check_size(struct file *file, const struct tgt_bs_open_args *args, st
 	return 0;
 }
 
+/* Such a device can be opened for writing, and then refuses each write. */
+static bool is_write_protected(const struct file *file)
+{
+	int protected = 0;
+
+	return file->is_block && ioctl(file->fd, BLKROGET, &protected) == 0 && protected;
+}
+
 static int set_up(struct file *file, const struct tgt_bs_open_args *args, struct error *error)
 {
 	struct stat st;
@@ -234,6 +242,8 @@ static int set_up(struct file *file, const struct tgt_bs_open_args *args, struct
 	if (fstat(file->fd, &st) < 0)
 		return fail(error, errno, "%s: %s", args->path, strerror(errno));
 	file->is_block = S_ISBLK(st.st_mode);
+	if (!file->readonly && is_write_protected(file))
+		return explain_open(file, args->path, EROFS, error);
 	if (file->direct) {
 		rc = find_alignment(file, args->path, error);
 		if (rc)

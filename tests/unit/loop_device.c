@@ -19,10 +19,10 @@ static int cant(const char *what)
 	return -1;
 }
 
-int loop_attach(const char *file, char *name, size_t size)
+int loop_attach(const char *file, bool read_only, char *name, size_t size)
 {
 	CLEANUP_CLOSE int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	CLEANUP_CLOSE int backing = open(file, O_RDWR | O_CLOEXEC);
+	CLEANUP_CLOSE int backing = open(file, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 
 	if (control < 0)
 		return cant("/dev/loop-control");
@@ -32,7 +32,7 @@ int loop_attach(const char *file, char *name, size_t size)
 	for (int attempt = 0; attempt < 20; attempt++) {
 		struct loop_config config = {
 		    .fd = (unsigned int)backing,
-		    .info.lo_flags = LO_FLAGS_AUTOCLEAR,
+		    .info.lo_flags = LO_FLAGS_AUTOCLEAR | (read_only ? LO_FLAGS_READ_ONLY : 0),
 		};
 		int number = ioctl(control, LOOP_CTL_GET_FREE);
 		int fd;

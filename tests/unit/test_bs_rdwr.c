@@ -103,7 +103,7 @@ static void keeps_the_contract_on_a_device(void **state)
 {
 	char name[64];
 	const char *image = temp_file("device", SIZE);
-	int fd = loop_attach(image, name, sizeof(name));
+	int fd = loop_attach(image, false, name, sizeof(name));
 	struct block_subject subject = {.module = fake_module_file("rdwr"), .path = name};
 	struct fake_store store;
 
@@ -118,6 +118,25 @@ static void keeps_the_contract_on_a_device(void **state)
 	assert_true(store.geometry.size == SIZE);
 	assert_true(store.geometry.flags & TGT_BS_GEO_DISCARD);
 	assert_int_not_equal(store.geometry.physical_block_size, 0);
+	fake_store_close(&store);
+	close(fd);
+}
+
+/* It would open for writing, and then refuse each write. */
+static void read_only_device(void **state)
+{
+	char name[64];
+	int fd = loop_attach(temp_file("device", SIZE), true, name, sizeof(name));
+	struct fake_store store;
+
+	(void)state;
+	if (fd < 0 && geteuid() != 0)
+		skip();
+	assert_true(fd >= 0);
+	assert_non_null(strstr(open_error(&(struct fake_open){.path = name}, -EROFS),
+			       ": Read-only file system, when opened for"));
+	open_rdwr(&store, &(struct fake_open){.path = name, .flags = TGT_BS_OPEN_READONLY});
+	assert_true(store.geometry.flags & TGT_BS_GEO_READONLY);
 	fake_store_close(&store);
 	close(fd);
 }
@@ -598,6 +617,7 @@ int main(void)
 	    TEST(keeps_the_contract_sync),
 	    TEST(keeps_the_contract_direct),
 	    TEST(keeps_the_contract_on_a_device),
+	    TEST(read_only_device),
 	    TEST(open_errors_are_clear),
 	    TEST(failed_opens_leak_no_descriptor),
 	    TEST(geometry_of_a_file),

@@ -35,7 +35,7 @@ struct iscsi_session_info {
 	void *session;
 };
 
-#define ISCSI_NR_PARAMS 27
+#define ISCSI_NR_PARAMS 26
 
 struct iscsi_target {
 	struct target *scsi;              /* scsi->transport is this */

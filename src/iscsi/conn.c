@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+#include "iscsi/conn.h"
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "iscsi/address.h"
+#include "iscsi/login.h"
+#include "iscsi/session.h"
+#include "iscsi/discovery.h"
+#include "util/log.h"
+
+#define LOGIN_SLOTS 4u
+#define FULL_SLOTS 64u
+#define FULL_BUFFER (64u << 10)
+
+static struct list on_control = LIST_INIT(on_control);
+
+struct list *control_conns(void)
+{
+	return &on_control;
+}
+
+static void flush(struct deferred *deferred)
+{
+	tx_flush(container_of(deferred, struct conn, flush));
+}
+
+static void destroy(struct deferred *deferred)
+{
+	struct conn *conn = container_of(deferred, struct conn, destroy);
+	struct session *session = conn->session;
+
+	tx_drop_all(conn);
+	list_del(&conn->flush.link);
+	if (session)
+		session_connection_closed(session);
+	login_free(conn);
+	text_exchange_free(conn);
+	tx_free(&conn->tx);
+	free(conn->rx.flat);
+	free(conn->rx.buf);
+	free(conn);
+}
+
+static void stalled(struct timer *timer)
+{
+	conn_close(container_of(timer, struct conn, stall), "it doesn't read what is sent to it");
+}
+
+static void on_event(struct fd_watch *watch, uint32_t events)
+{
+	struct conn *conn = container_of(watch, struct conn, watch);
+
+	if (events & EPOLLOUT)
+		tx_writable(conn);
+	if (!conn_is_open(conn))
+		return;
+	if (events & EPOLLIN && !conn->paused)
+		rx_readable(conn);
+	else if (events & (EPOLLERR | EPOLLHUP))
+		conn_close(conn, NULL);
+}
+
+static bool init_buffers(struct conn *conn)
+{
+	/* a whole login PDU, so that it is looked at in place */
+	conn->rx.size = BHS_LEN + AHS_MAX + LOGIN_DATA_MAX + 2 * DIGEST_LEN;
+	conn->rx.buf = malloc(conn->rx.size);
+	return conn->rx.buf && tx_init(&conn->tx, LOGIN_SLOTS);
+}
+
+struct conn *conn_create(int fd, const union address *peer)
+{
+	struct conn *conn = calloc(1, sizeof(*conn));
+	socklen_t len = sizeof(conn->local);
+
+	if (!conn)
+		return NULL;
+	if (!init_buffers(conn)) {
+		free(conn->rx.buf);
+		free(conn);
+		return NULL;
+	}
+	conn->watch.fd = fd;
+	conn->watch.fn = on_event;
+	conn->rx.max_data = LOGIN_DATA_MAX;
+	conn->max_xmit = LOGIN_DATA_MAX;
+	conn->tx.statsn = 1;
+	conn->initiator = "";
+	conn->peer = *peer;
+	if (getsockname(fd, &conn->local.sa, &len) < 0)
+		memset(&conn->local, 0, sizeof(conn->local));
+	address_normalise(&conn->peer);
+	address_normalise(&conn->local);
+	address_format(&conn->peer, conn->address, sizeof(conn->address));
+	list_init(&conn->tx.pending);
+	list_init(&conn->tx.built);
+	list_init(&conn->flush.link);
+	list_init(&conn->destroy.link);
+	list_init(&conn->move.link);
+	conn->flush.fn = flush;
+	conn->destroy.fn = destroy;
+	conn->stall.fn = stalled;
+	list_add_tail(&on_control, &conn->link);
+	return conn;
+}
+
+bool conn_enlarge(struct conn *conn)
+{
+	uint8_t *buf;
+
+	if (!tx_idle(&conn->tx) || !tx_init(&conn->tx, FULL_SLOTS))
+		return false;
+	buf = malloc(FULL_BUFFER);
+	if (!buf)
+		return false;
+	memcpy(buf, conn->rx.buf + conn->rx.start, conn->rx.end - conn->rx.start);
+	conn->rx.end -= conn->rx.start;
+	conn->rx.start = 0;
+	free(conn->rx.buf);
+	conn->rx.buf = buf;
+	conn->rx.size = FULL_BUFFER;
+	return true;
+}
+
+bool conn_attach(struct conn *conn)
+{
+	conn->reactor = reactor_self();
+	return reactor_watch(conn->reactor, &conn->watch, EPOLLIN) == 0;
+}
+
+void conn_detach(struct conn *conn)
+{
+	reactor_unwatch(&conn->watch);
+	reactor_timer_cancel(&conn->stall);
+	reactor_timer_cancel(&conn->deadline);
+	list_del(&conn->flush.link);
+	list_del(&conn->link);
+}
+
+void conn_set_events(struct conn *conn)
+{
+	uint32_t events = conn->tx.blocked ? EPOLLOUT : 0;
+
+	if (!conn->paused)
+		events |= EPOLLIN;
+	if (conn->watch.reactor)
+		reactor_modify(&conn->watch, events);
+}
+
+void conn_stop_reading(struct conn *conn)
+{
+	conn->paused = true;
+	conn_set_events(conn);
+}
+
+void conn_close(struct conn *conn, const char *why)
+{
+	if (!conn_is_open(conn))
+		return;
+	if (why)
+		conn_log(conn, LOG_INFO, "connection closed: %s", why);
+	conn->phase = CONN_CLOSED;
+	conn_detach(conn);
+	list_del(&conn->move.link);
+	close(conn->watch.fd);
+	conn->watch.fd = -1;
+	reactor_defer(conn->reactor, DEFER_WORK, &conn->destroy);
+}
+
+void conn_put_window(const struct conn *conn, uint8_t *bhs)
+{
+	const struct session *session = conn->session;
+
+	put_be32(bhs + 28, session ? session->window.exp : conn->cmdsn);
+	put_be32(bhs + 32, session ? session->window.max : conn->cmdsn);
+}
+
+void conn_log(const struct conn *conn, int level, const char *format, ...)
+{
+	const char *target = conn->session ? conn->session->nexus.target->name : NULL;
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_message(level, "initiator %s at %s%s%s: %s",
+		    *conn->initiator ? conn->initiator : "(unknown)", conn->address,
+		    target ? ", target " : "", target ? target : "", text);
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+#include "iscsi/portal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "iscsi/address.h"
+#include "iscsi/login.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define BACKLOG 1024
+#define ACCEPTS_A_TURN 32
+#define CONTROL_CONNS_MAX 512u /* logging in, or discovering */
+#define PORTAL_GROUP 1
+
+static struct list portals = LIST_INIT(portals);
+static int spare_fd = -1;
+
+const struct list *iscsi_portals(void)
+{
+	return &portals;
+}
+
+static unsigned control_conns_count(void)
+{
+	unsigned n = 0;
+
+	list_for_each (conn, control_conns(), struct conn, link)
+		n++;
+	return n;
+}
+
+/* One line a minute at most: anybody can cause it. */
+static void log_seldom(const char *what, const char *why)
+{
+	static uint64_t next_ms;
+	uint64_t now = reactor_now_ms(reactor_self());
+
+	if (now < next_ms)
+		return;
+	next_ms = now + 60000;
+	log_warning("%s: %s", what, why);
+}
+
+static void keep_spare(void)
+{
+	if (spare_fd < 0)
+		spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Without a free descriptor the connection would wake us for ever: the spare one takes and closes
+ * it. */
+static void refuse_one(int listener)
+{
+	log_seldom("a connection was refused", "too many open files");
+	if (spare_fd >= 0)
+		close(spare_fd);
+	spare_fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (spare_fd >= 0)
+		close(spare_fd);
+	spare_fd = -1;
+	keep_spare();
+}
+
+static void set_options(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
+static void begin(int fd, const union address *peer)
+{
+	struct conn *conn;
+
+	if (control_conns_count() >= CONTROL_CONNS_MAX) {
+		log_seldom("a connection was refused", "too many logins at once");
+		close(fd);
+		return;
+	}
+	set_options(fd);
+	conn = conn_create(fd, peer);
+	if (!conn) {
+		log_seldom("a connection was refused", "out of memory");
+		close(fd);
+		return;
+	}
+	if (!conn_attach(conn) || !login_start(conn))
+		conn_close(conn, "out of memory");
+}
+
+static void on_listener(struct fd_watch *watch, uint32_t events)
+{
+	(void)events;
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		union address peer;
+		socklen_t len = sizeof(peer);
+		int fd = accept4(watch->fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			begin(fd, &peer);
+		} else if (errno == EMFILE || errno == ENFILE) {
+			refuse_one(watch->fd);
+			return;
+		} else if (errno != ECONNABORTED && errno != EINTR) {
+			return;
+		}
+	}
+}
+
+static int listen_on(const union address *address)
+{
+	bool v6 = address->sa.sa_family == AF_INET6;
+	int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	socklen_t len = v6 ? sizeof(address->in6) : sizeof(address->in);
+	int on = 1, error;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (v6) /* 0.0.0.0 and [::] stand side by side */
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (bind(fd, &address->sa, len) < 0 || listen(fd, BACKLOG) < 0) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+static struct portal *find(const union address *address)
+{
+	char text[80], other[80];
+
+	address_format_port(address, address_port(address), text, sizeof(text));
+	list_for_each (p, &portals, struct iscsi_portal, link) {
+		struct portal *portal = portal_of(p);
+
+		address_format_port(&portal->address, address_port(&portal->address), other,
+				    sizeof(other));
+		if (!strcmp(text, other))
+			return portal;
+	}
+	return NULL;
+}
+
+static int open_portal(struct portal *portal, char *error, size_t size)
+{
+	int fd = listen_on(&portal->address);
+	int rc;
+
+	if (fd < 0) {
+		snprintf(error, size, "%s", strerror(-fd));
+		return fd;
+	}
+	portal->watch.fd = fd;
+	portal->watch.fn = on_listener;
+	rc = reactor_watch(reactor_self(), &portal->watch, EPOLLIN);
+	if (rc) {
+		snprintf(error, size, "%s", strerror(-rc));
+		close(fd);
+	}
+	return rc;
+}
+
+int iscsi_portal_add(const char *text, char *error, size_t size)
+{
+	struct portal *portal;
+	union address address;
+	int rc;
+
+	if (!address_parse_port(text, &address)) {
+		snprintf(error, size, "not an address (ADDR[:PORT], [IPv6][:PORT])");
+		return -EINVAL;
+	}
+	if (find(&address)) {
+		snprintf(error, size, "there already");
+		return -EEXIST;
+	}
+	portal = calloc(1, sizeof(*portal));
+	if (!portal)
+		return -ENOMEM;
+	portal->address = address;
+	portal->pub.tag = PORTAL_GROUP;
+	address_format_port(&address, address_port(&address), portal->pub.text,
+			    sizeof(portal->pub.text));
+	keep_spare();
+	rc = open_portal(portal, error, size);
+	if (rc) {
+		free(portal);
+		return rc;
+	}
+	list_add_head(&portals, &portal->pub.link);
+	return 0;
+}
+
+static void portal_close(struct portal *portal)
+{
+	reactor_unwatch(&portal->watch);
+	close(portal->watch.fd);
+	list_del(&portal->pub.link);
+	free(portal);
+}
+
+int iscsi_portal_delete(const char *text)
+{
+	union address address;
+	struct portal *portal;
+
+	if (!address_parse_port(text, &address))
+		return -EINVAL;
+	portal = find(&address);
+	if (!portal)
+		return -ENOENT;
+	portal_close(portal);
+	return 0;
+}
+
+void portals_close(void)
+{
+	while (!list_empty(&portals))
+		portal_close(portal_of(list_first(&portals, struct iscsi_portal, link)));
+	if (spare_fd >= 0)
+		close(spare_fd);
+	spare_fd = -1;
+}

@@ -22,8 +22,6 @@ add_compile_definitions(_GNU_SOURCE)
 if(TGT_WERROR)
 	add_compile_options(-Werror)
 endif()
-# Names of files in messages and debug information don't say where the tree was built.
-add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 
 add_link_options(-Wl,--as-needed)
 if(TGT_ASAN)

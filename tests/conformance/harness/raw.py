@@ -11,7 +11,7 @@ from iscsi import scsi
 from iscsi.connection import Closed, Connection, NoAnswer
 from iscsi.login import Login, LoginFailed, LoginPhase
 from iscsi.pdu import Op, Pdu
-from iscsi.session import Session
+from iscsi.session import Rejected, Session
 from iscsi.task import Result, Task
 
 from .units import Unit
@@ -49,8 +49,6 @@ def assert_refused(connection: Connection, reasons: set[int] | None = None, time
 def assert_not_good(session: Session, task: Task, timeout: float = 3.0) -> Result | None:
     """The task must not end GOOD; a Reject or the end of the connection are as good as a bad status.
     None when it was one of the latter."""
-    from iscsi.session import Rejected
-
     try:
         result = session.wait(task, timeout)
     except (Closed, Rejected):

@@ -9,7 +9,6 @@
 
 #define PERIPHERAL_NONE 0x7f /* qualifier 3: no logical unit can be here */
 #define INQUIRY_LENGTH 96u
-#define MAX_VERSION_DESCRIPTORS 8
 
 uint8_t spc_peripheral(const struct scsi_task *t)
 {
@@ -19,16 +18,20 @@ uint8_t spc_peripheral(const struct scsi_task *t)
 	return (uint8_t)((t->lu->online ? 0x00 : 0x20) | t->lu->commands->device_type);
 }
 
-/* SPC-5 table 151: SAM-5, SPC-5, iSCSI, and the device type's own standard; no version claimed. */
+/*
+ * SPC-5 table 151, no version claimed: SAM-5, SPC-4, iSCSI, and the device type's own standard. All
+ * that is here is in those too, and initiators know them: some take a version they have never heard
+ * of for an error.
+ */
 static void put_version_descriptors(uint8_t *at, uint8_t device_type)
 {
 	put_be16(at, 0x00a0);
-	put_be16(at + 2, 0x05c0);
+	put_be16(at + 2, 0x0460);
 	put_be16(at + 4, 0x0960);
 	if (device_type == 0x00)
-		put_be16(at + 6, 0x0600);
+		put_be16(at + 6, 0x04c0); /* SBC-3 */
 	else if (device_type == 0x01)
-		put_be16(at + 6, 0x05a0);
+		put_be16(at + 6, 0x0520); /* SSC-4 */
 }
 
 static void put_identity(uint8_t *data, const struct lu *lu)
@@ -46,7 +49,7 @@ static void inquiry_standard(struct scsi_task *t, uint16_t allocation_length)
 	uint8_t data[INQUIRY_LENGTH] = {0};
 
 	data[0] = spc_peripheral(t);
-	data[2] = 0x07;               /* VERSION: SPC-5 */
+	data[2] = 0x06;               /* VERSION: SPC-4 */
 	data[3] = 0x20 | 0x10 | 0x02; /* NORMACA, HISUP, format 2 */
 	data[4] = INQUIRY_LENGTH - 5;
 	data[5] = t->lu ? 0x10 : 0; /* TPGS: implicit asymmetric access */

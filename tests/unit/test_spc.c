@@ -80,7 +80,7 @@ static struct scsi_task *inquiry(struct lu *lu, uint8_t evpd, uint8_t page)
 
 static void test_inquiry(void **state)
 {
-	static const uint8_t want[] = {0x00, 0x00, 0x07, 0x32, 91, 0x10, 0x00, 0x02};
+	static const uint8_t want[] = {0x00, 0x00, 0x06, 0x32, 91, 0x10, 0x00, 0x02};
 
 	(void)state;
 	assert_good(inquiry(&fake_lu, 0, 0));
@@ -89,9 +89,9 @@ static void test_inquiry(void **state)
 	assert_memory_equal(said.data, want, sizeof(want));
 	assert_memory_equal(said.data + 8, "IET     VIRTUAL-DISK    0001", 28);
 	assert_int_equal(get_be16(said.data + 58), 0x00a0); /* SAM-5 */
-	assert_int_equal(get_be16(said.data + 60), 0x05c0); /* SPC-5 */
+	assert_int_equal(get_be16(said.data + 60), 0x0460); /* SPC-4 */
 	assert_int_equal(get_be16(said.data + 62), 0x0960); /* iSCSI */
-	assert_int_equal(get_be16(said.data + 64), 0x0600); /* SBC-4 */
+	assert_int_equal(get_be16(said.data + 64), 0x04c0); /* SBC-3 */
 }
 
 static void test_inquiry_removable_offline(void **state)

@@ -33,6 +33,24 @@ static void read_capacity16(struct scsi_task *t)
 	task_reply(t, data, sizeof(data), get_be32(t->cdb + 10));
 }
 
+/* ---- READ DEFECT DATA ---- */
+
+/* SBC-3 5.17, 5.18: there are no defects that this layer could know of: the lists asked for are
+ * there, and they are empty. */
+static void read_defect_data10(struct scsi_task *t)
+{
+	uint8_t data[4] = {0, t->cdb[2]};
+
+	task_reply(t, data, sizeof(data), get_be16(t->cdb + 7));
+}
+
+static void read_defect_data12(struct scsi_task *t)
+{
+	uint8_t data[8] = {0, t->cdb[1]};
+
+	task_reply(t, data, sizeof(data), get_be32(t->cdb + 6));
+}
+
 /* ---- START STOP UNIT ---- */
 
 #define SSU_NO_FLUSH 0x04
@@ -202,13 +220,25 @@ const struct opcode_row sbc_rows[] = {
 	.clause = "SBC-3 5.15",
     },
     {
+	.opcode = 0x37,
+	.service_action = NO_SERVICE_ACTION,
+	.cdb_len = 10,
+	.direction = DATA_IN,
+	.pr = PR_READ,
+	.flags = ROW_MEDIUM,
+	.usage = {0x37, 0, 0x1f, 0, 0, 0, 0, 0xff, 0xff},
+	.run = read_defect_data10,
+	.name = "READ DEFECT DATA(10)",
+	.clause = "SBC-3 5.17",
+    },
+    {
 	.opcode = 0x89,
 	.service_action = NO_SERVICE_ACTION,
 	.cdb_len = 16,
 	.direction = DATA_OUT,
 	.pr = PR_WRITE,
 	.flags = ROW_MEDIUM | ROW_WRITES | ROW_EXCLUSIVE_RANGE,
-	.usage = {0x89, SBC_DPO | SBC_FUA, ALL4, ALL4, 0, 0, 0, 0xff, 0},
+	.usage = {0x89, SBC_DPO | SBC_FUA, ALL4, ALL4, 0, 0, 0, 0xff, SBC_GROUP},
 	.prepare = sbc_prepare_compare_and_write,
 	.run = sbc_compare_and_write,
 	.name = "COMPARE AND WRITE",
@@ -221,7 +251,7 @@ const struct opcode_row sbc_rows[] = {
 	.direction = DATA_OUT,
 	.pr = PR_WRITE,
 	.flags = ROW_MEDIUM | ROW_WRITES | ROW_EXCLUSIVE_RANGE,
-	.usage = {0x8b, SBC_DPO | SBC_FUA, ALL4, ALL4, ALL4, 0},
+	.usage = {0x8b, SBC_DPO | SBC_FUA, ALL4, ALL4, ALL4, SBC_GROUP},
 	.prepare = sbc_prepare_orwrite,
 	.run = sbc_orwrite,
 	.name = "ORWRITE(16)",
@@ -238,6 +268,18 @@ const struct opcode_row sbc_rows[] = {
 	.run = read_capacity16,
 	.name = "READ CAPACITY(16)",
 	.clause = "SBC-3 5.16",
+    },
+    {
+	.opcode = 0xb7,
+	.service_action = NO_SERVICE_ACTION,
+	.cdb_len = 12,
+	.direction = DATA_IN,
+	.pr = PR_READ,
+	.flags = ROW_MEDIUM,
+	.usage = {0xb7, 0x1f, ALL4, ALL4},
+	.run = read_defect_data12,
+	.name = "READ DEFECT DATA(12)",
+	.clause = "SBC-3 5.18",
     },
     {.run = NULL},
 };

@@ -14,6 +14,9 @@
 
 #define SBC_DPO 0x10 /* byte 1 of most commands */
 #define SBC_FUA 0x08
+/* GROUP NUMBER, where a CDB has it: nothing is collected by groups, so it is taken and has no
+ * effect */
+#define SBC_GROUP 0x1f
 
 static inline uint64_t sbc_first_byte(const struct scsi_task *t)
 {
@@ -86,6 +89,12 @@ void sbc_flush(struct scsi_task *t, void (*next)(struct scsi_task *t));
 
 /* False: the store's request failed, and the task has ended with its sense. */
 bool sbc_store_ok(struct scsi_task *t);
+
+/*
+ * For commands that do all or nothing: false, and the task has ended, when the initiator doesn't
+ * mean to send as much as the CDB says.
+ */
+bool sbc_check_data_out(struct scsi_task *t, unsigned blocks_byte);
 
 /* Bytes of Data-Out that are there in whole blocks, at most max. */
 uint64_t sbc_whole_blocks(const struct scsi_task *t, uint64_t max);

@@ -14,7 +14,7 @@ bool sbc_prepare_compare_and_write(struct scsi_task *t)
 		return false;
 	}
 	t->transfer_length = 2 * blocks << t->lu->block_shift;
-	if (!sbc_set_range(t, get_be64(t->cdb + 2), blocks))
+	if (!sbc_set_range(t, get_be64(t->cdb + 2), blocks) || !sbc_check_data_out(t, 13))
 		return false;
 	sbc_widen_range(t);
 	return true;
@@ -56,11 +56,8 @@ static void store_compared(struct scsi_task *t)
 
 void sbc_compare_and_write(struct scsi_task *t)
 {
-	/* SBC-3 5.2: both instances have to be there, or nothing is done */
-	if (t->data.length < t->transfer_length)
-		task_invalid_cdb(t, 13, 7);
-	else if (t->work[1] && store_can(t->lu->store, TGT_BS_CAN_COMPARE_AND_WRITE) &&
-		 sbc_is_aligned(t->lu, t->work[0], t->work[1]))
+	if (t->work[1] && store_can(t->lu->store, TGT_BS_CAN_COMPARE_AND_WRITE) &&
+	    sbc_is_aligned(t->lu, t->work[0], t->work[1]))
 		task_submit_store(t, TGT_BS_COMPARE_AND_WRITE, sbc_write_flags(t), t->work[0],
 				  t->work[1], &t->data, store_compared);
 	else

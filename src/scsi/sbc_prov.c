@@ -9,8 +9,9 @@
 
 #define UNMAP_HEADER 8
 #define UNMAP_DESCRIPTOR 16
-#define STEP_BYTES (256ull << 20) /* of one request, so that an abort isn't kept waiting for long  \
-				   */
+#define STEP_BYTES                                                                                 \
+	(256ull << 20) /* of one request, so that an abort isn't kept waiting for long             \
+			*/
 #define SAME_UNMAP 0x08
 #define SAME_NDOB 0x01
 
@@ -221,6 +222,8 @@ static bool prepare_write_same(struct scsi_task *t)
 	t->transfer_length = t->row->cdb_len == 16 && t->cdb[1] & SAME_NDOB ? 0 : t->lu->block_size;
 	if (!sbc_set_range(t, r.lba, r.blocks))
 		return false;
+	if (t->transfer_length && !sbc_check_data_out(t, r.blocks_byte))
+		return false;
 	if (!sbc_is_aligned(t->lu, t->work[0], t->work[1])) {
 		t->exclusive_range = true;
 		sbc_widen_range(t);
@@ -283,10 +286,6 @@ static bool is_zero(const struct databuf *buf)
 /* SBC-3 4.7.3.4.4: with LBPRZ = 1 only zeroes may be unmapped, other data have to be written. */
 static void sbc_write_same(struct scsi_task *t)
 {
-	if (t->data.length < t->transfer_length) {
-		task_invalid_cdb(t, sbc_cdb_range(t).blocks_byte, -1);
-		return;
-	}
 	if (t->transfer_length && !is_zero(&t->data)) {
 		same_next(t);
 		return;
@@ -306,7 +305,7 @@ const struct opcode_row sbc_provisioning_rows[] = {
 	.direction = DATA_OUT,
 	.pr = PR_WRITE,
 	.flags = ROW_SAME,
-	.usage = {0x41, SAME_UNMAP, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff},
+	.usage = {0x41, SAME_UNMAP, 0xff, 0xff, 0xff, 0xff, SBC_GROUP, 0xff, 0xff},
 	.prepare = prepare_write_same,
 	.run = sbc_write_same,
 	.name = "WRITE SAME(10)",
@@ -319,7 +318,7 @@ const struct opcode_row sbc_provisioning_rows[] = {
 	.direction = DATA_OUT,
 	.pr = PR_WRITE,
 	.flags = ROW_MEDIUM | ROW_WRITES | ROW_RANGE | ROW_LONG,
-	.usage = {0x42, 0, 0, 0, 0, 0, 0, 0xff, 0xff},
+	.usage = {0x42, 0, 0, 0, 0, 0, SBC_GROUP, 0xff, 0xff},
 	.prepare = prepare_unmap,
 	.run = sbc_unmap,
 	.available = is_thin,
@@ -334,7 +333,7 @@ const struct opcode_row sbc_provisioning_rows[] = {
 	.pr = PR_WRITE,
 	.flags = ROW_SAME,
 	.usage = {0x93, SAME_UNMAP | SAME_NDOB, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-		  0xff, 0xff, 0xff, 0xff, 0},
+		  0xff, 0xff, 0xff, 0xff, SBC_GROUP},
 	.prepare = prepare_write_same,
 	.run = sbc_write_same,
 	.name = "WRITE SAME(16)",

@@ -3,9 +3,9 @@
 #include "scsi/sbc.h"
 #include "util/bytes.h"
 
-#define NO_LIMIT_BLOCKS UINT32_MAX
-#define WRITE_SAME_BYTES (1ull << 30) /* bounds the time of one command, not the work of a step */
-#define UNMAP_BYTES (16ull << 30)
+/* They bound the time of one command. */
+#define WRITE_SAME_BLOCKS 0xffffu
+#define UNMAP_BLOCKS (1u << 20)
 
 void sbc_set_limits(struct lu *lu)
 {
@@ -26,12 +26,14 @@ uint32_t lu_max_transfer_blocks(const struct lu *lu)
 
 uint32_t lu_max_unmap_blocks(const struct lu *lu)
 {
-	return (uint32_t)(UNMAP_BYTES >> lu->block_shift);
+	(void)lu;
+	return UNMAP_BLOCKS;
 }
 
 uint64_t lu_max_write_same_blocks(const struct lu *lu)
 {
-	return WRITE_SAME_BYTES >> lu->block_shift;
+	(void)lu;
+	return WRITE_SAME_BLOCKS;
 }
 
 /* One chunk, so that what is compared is written by one request. */
@@ -124,6 +126,14 @@ bool sbc_prepare_to_end(struct scsi_task *t)
 		blocks = t->lu->blocks - r.lba;
 	t->transfer_length = 0;
 	return sbc_set_range(t, r.lba, blocks);
+}
+
+bool sbc_check_data_out(struct scsi_task *t, unsigned blocks_byte)
+{
+	if (t->expected_out == t->transfer_length)
+		return true;
+	task_invalid_cdb(t, blocks_byte, 7);
+	return false;
 }
 
 uint64_t sbc_whole_blocks(const struct scsi_task *t, uint64_t max)

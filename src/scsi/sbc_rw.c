@@ -256,19 +256,20 @@ static void sbc_prefetch(struct scsi_task *t)
 	}
 #define USAGE10(op, byte1)                                                                         \
 	{                                                                                          \
-		op, byte1, LBA4, 0, LEN2                                                           \
+		op, byte1, LBA4, SBC_GROUP, LEN2                                                   \
 	}
 #define USAGE12(op, byte1)                                                                         \
 	{                                                                                          \
-		op, byte1, LBA4, LEN4, 0                                                           \
+		op, byte1, LBA4, LEN4, SBC_GROUP                                                   \
 	}
 #define USAGE16(op, byte1)                                                                         \
 	{                                                                                          \
-		op, byte1, LBA8, LEN4, 0                                                           \
+		op, byte1, LBA8, LEN4, SBC_GROUP                                                   \
 	}
 #define DPO_FUA (SBC_DPO | SBC_FUA)
 #define BYTCHK_BITS 0x06
 #define IMMED 0x02
+#define SYNC_NV 0x04 /* obsolete: there is no non-volatile cache to stop at */
 
 #define ROW(op, len, dir, pr_, flags_, prepare_, run_, name_, clause_)                             \
 	.opcode = op, .service_action = NO_SERVICE_ACTION, .cdb_len = len, .direction = dir,       \
@@ -306,7 +307,8 @@ const struct opcode_row sbc_rw_rows[] = {
     {VERIFY_ROW(0x2f, 10, "VERIFY(10)", "SBC-3 5.29"),
      .usage = USAGE10(0x2f, SBC_DPO | BYTCHK_BITS)},
     {PREFETCH_ROW(0x34, 10, "PRE-FETCH(10)", "SBC-3 5.8"), .usage = USAGE10(0x34, IMMED)},
-    {SYNC_ROW(0x35, 10, "SYNCHRONIZE CACHE(10)", "SBC-3 5.26"), .usage = USAGE10(0x35, IMMED)},
+    {SYNC_ROW(0x35, 10, "SYNCHRONIZE CACHE(10)", "SBC-3 5.26"),
+     .usage = USAGE10(0x35, SYNC_NV | IMMED)},
     {READ_ROW(0x88, 16, "READ(16)", "SBC-3 5.13"), .usage = USAGE16(0x88, DPO_FUA)},
     {WRITE_ROW(0x8a, 16, "WRITE(16)", "SBC-3 5.35"), .usage = USAGE16(0x8a, DPO_FUA)},
     {WRITE_VERIFY_ROW(0x8e, 16, "WRITE AND VERIFY(16)", "SBC-3 5.39"),
@@ -314,7 +316,8 @@ const struct opcode_row sbc_rw_rows[] = {
     {VERIFY_ROW(0x8f, 16, "VERIFY(16)", "SBC-3 5.31"),
      .usage = USAGE16(0x8f, SBC_DPO | BYTCHK_BITS)},
     {PREFETCH_ROW(0x90, 16, "PRE-FETCH(16)", "SBC-3 5.9"), .usage = USAGE16(0x90, IMMED)},
-    {SYNC_ROW(0x91, 16, "SYNCHRONIZE CACHE(16)", "SBC-3 5.27"), .usage = USAGE16(0x91, IMMED)},
+    {SYNC_ROW(0x91, 16, "SYNCHRONIZE CACHE(16)", "SBC-3 5.27"),
+     .usage = USAGE16(0x91, SYNC_NV | IMMED)},
     {READ_ROW(0xa8, 12, "READ(12)", "SBC-3 5.12"), .usage = USAGE12(0xa8, DPO_FUA)},
     {WRITE_ROW(0xaa, 12, "WRITE(12)", "SBC-3 5.34"), .usage = USAGE12(0xaa, DPO_FUA)},
     {WRITE_VERIFY_ROW(0xae, 12, "WRITE AND VERIFY(12)", "SBC-3 5.38"),

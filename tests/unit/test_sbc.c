@@ -144,6 +144,21 @@ static void a_power_condition_moves_no_medium(void **state)
 	disk_close(d);
 }
 
+static void there_are_no_defects(void **state)
+{
+	struct disk *d = disk_open(&plain);
+
+	(void)state;
+	assert_good(d, COMMAND(d, NULL, 0, 64, 0x37, 0, 0x1d, 0, 0, 0, 0, B2(64), 0));
+	assert_int_equal(d->in_len, 4);
+	assert_int_equal(get_be32(d->in), 0x001d0000);
+	assert_good(d, COMMAND(d, NULL, 0, 64, 0xb7, 0x0d, B4(0), B4(64), 0, 0));
+	assert_int_equal(d->in_len, 8);
+	assert_int_equal(get_be32(d->in), 0x000d0000);
+	assert_int_equal(get_be32(d->in + 4), 0);
+	disk_close(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +168,7 @@ int main(void)
 	    cmocka_unit_test(an_ejected_medium_is_absent_until_loaded),
 	    cmocka_unit_test(prevention_keeps_the_medium),
 	    cmocka_unit_test(a_power_condition_moves_no_medium),
+	    cmocka_unit_test(there_are_no_defects),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_start, fixture_end);

@@ -77,6 +77,11 @@ static void its_limits_hold(void **state)
 	/* half of the data is missing: nothing is compared */
 	COMMAND(d, data, 512, 0, 0x89, 0, B8(0), 0, 0, 0, 1, 0, 0);
 	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	/* there is more of it than the CDB is about */
+	COMMAND(d, data, 1024, 0, 0x89, 0, B8(0), 0, 0, 0, 0, 0, 0);
+	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	assert_int_equal(field_pointer(d), 13);
+	assert_int_equal(d->nr_log, 0);
 	COMMAND(d, data, 1024, 0, 0x89, 0, B8(2048), 0, 0, 0, 1, 0, 0);
 	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
 	disk_close(d);

@@ -220,7 +220,9 @@ static void write_same_refuses_what_its_limits_forbid(void **state)
 	COMMAND(d, block, 512, 0, 0x93, 0, B8(UINT64_MAX), B4(2), 0, 0);
 	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
 	COMMAND(d, block, 100, 0, 0x93, 0, B8(0), B4(1), 0, 0); /* less than a block came */
-	assert_int_equal(d->task.status, STATUS_CHECK_CONDITION);
+	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	COMMAND(d, block, 1024, 0, 0x93, 0, B8(0), B4(1), 0, 0); /* more than one */
+	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
 	assert_int_equal(d->nr_log, 0);
 	disk_close(d);
 }

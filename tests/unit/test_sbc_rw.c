@@ -259,6 +259,22 @@ static void protection_bits_are_refused(void **state)
 	disk_close(d);
 }
 
+static void a_group_number_has_no_effect(void **state)
+{
+	struct disk *d = disk_open(&plain);
+
+	(void)state;
+	assert_good(d, COMMAND(d, NULL, 0, 512, 0x28, 0, B4(0), 0x1f, B2(1), 0));
+	assert_good(d, COMMAND(d, NULL, 0, 512, 0x88, 0, B8(0), B4(1), 0x1f, 0));
+	assert_good(d, COMMAND(d, NULL, 0, 512, 0xa8, 0, B4(0), B4(1), 0x1f, 0));
+	assert_int_equal(COMMAND(d, NULL, 0, 0, 0x34, 0x02, B4(0), 0x1f, B2(1), 0),
+			 STATUS_CONDITION_MET);
+	COMMAND(d, NULL, 0, 512, 0x28, 0, B4(0), 0x20, B2(1), 0);
+	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	assert_int_equal(field_pointer(d), 6);
+	disk_close(d);
+}
+
 static void small_blocks_on_a_coarse_store_keep_their_neighbours(void **state)
 {
 	static const struct {
@@ -307,6 +323,7 @@ int main(void)
 	    cmocka_unit_test(synchronize_cache_flushes),
 	    cmocka_unit_test(prefetch_meets_its_condition),
 	    cmocka_unit_test(protection_bits_are_refused),
+	    cmocka_unit_test(a_group_number_has_no_effect),
 	    cmocka_unit_test(small_blocks_on_a_coarse_store_keep_their_neighbours),
 	};
 

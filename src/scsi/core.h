@@ -46,6 +46,13 @@ void itl_free(struct itl *itl);
 /* A task of a closing nexus ended. */
 void nexus_task_ended(struct nexus *nexus);
 
+/* ---- lu.c: for lu_reopen.c ---- */
+extern const struct store_events lu_store_events;
+/* Whole units of what the store can be asked for, or the last block could not be reached. */
+uint64_t lu_blocks_of(const struct lu *lu, uint64_t bytes);
+/* Sets what depends on the store of a disk; NULL, or why it can't be served. */
+const char *lu_take_limits(struct lu *lu);
+
 /* ---- tmf.c: waiting for aborted tasks ---- */
 struct abort_wait {
 	struct list link; /* lu_slice.waits */

@@ -55,6 +55,7 @@ static void lu_free(struct lu *lu)
 	free(lu->slices);
 	free(lu->path);
 	free(lu->bsopts);
+	target_unref(lu->target);
 	free(lu);
 }
 
@@ -78,8 +79,7 @@ struct store_news {
 	uint64_t value;
 };
 
-/* Whole units of what the store can be asked for, or the last block could not be reached. */
-static uint64_t blocks_of(const struct lu *lu, uint64_t bytes)
+uint64_t lu_blocks_of(const struct lu *lu, uint64_t bytes)
 {
 	if (lu->io_alignment)
 		bytes -= bytes % lu->io_alignment;
@@ -88,7 +88,7 @@ static uint64_t blocks_of(const struct lu *lu, uint64_t bytes)
 
 void lu_set_size(struct lu *lu, uint64_t bytes)
 {
-	uint64_t blocks = blocks_of(lu, bytes);
+	uint64_t blocks = lu_blocks_of(lu, bytes);
 
 	if (blocks == lu->blocks)
 		return;
@@ -164,7 +164,7 @@ static const char *store_describe(void *owner)
 	return lu_name(owner);
 }
 
-static const struct store_events events = {
+const struct store_events lu_store_events = {
     .size_changed = store_size_changed,
     .medium_changed = store_medium_changed,
     .online_changed = store_online_changed,
@@ -244,6 +244,7 @@ static int init_slices(struct lu *lu)
 static bool init_lu(struct lu *lu, const struct lu_config *config)
 {
 	lu->target = config->target;
+	target_ref(lu->target);
 	lu->lun = config->lun;
 	lu->commands = commands_for(config);
 	lu->store_flags = config->open_flags;
@@ -258,14 +259,23 @@ static bool init_lu(struct lu *lu, const struct lu_config *config)
 	return !init_slices(lu);
 }
 
-static const char *finish_disk(struct lu *lu, const struct tgt_bs_geometry *g)
+const char *lu_take_limits(struct lu *lu)
 {
 	sbc_set_limits(lu);
-	lu->blocks = blocks_of(lu, g->size);
-	if (!lu->blocks)
+	if (!lu_blocks_of(lu, store_geometry(lu->store).size))
 		return "the medium is smaller than one block";
 	if (lu->io_alignment > BUF_MAX_PIECE || !lu->max_transfer_blocks)
 		return "the store's alignment or transfer limit can't be served";
+	return NULL;
+}
+
+static const char *finish_disk(struct lu *lu, const struct tgt_bs_geometry *g)
+{
+	const char *error = lu_take_limits(lu);
+
+	if (error)
+		return error;
+	lu->blocks = lu_blocks_of(lu, g->size);
 	if (g->physical_block_size > lu->block_size &&
 	    !(g->physical_block_size & (g->physical_block_size - 1)))
 		lu->lbppbe = (uint8_t)__builtin_ctz(g->physical_block_size / lu->block_size);
@@ -378,7 +388,7 @@ void lu_create(const struct lu_config *config,
 		return;
 	}
 	lu->pending = c;
-	store_open(&store, &events, lu, store_opened);
+	store_open(&store, &lu_store_events, lu, store_opened);
 }
 
 /* ---- ending one ---- */
@@ -418,7 +428,7 @@ static void itls_freed(void *arg)
 		return;
 	}
 	atomic_fetch_sub(&((struct store_module *)(uintptr_t)store_module(lu->store))->nr_luns, 1);
-	store_close(lu->store, destroyed, d);
+	store_finish(lu->store, destroyed, d);
 }
 
 /* Behind every exclusive operation that was begun before: now nothing is under way on any reactor.

@@ -101,6 +101,7 @@ struct lu {
 	struct list exclusives; /* home only: waiting ones; the first is granted or being drained */
 	struct lu_slice *slices;         /* reactors_count() of them */
 	void *pending;                   /* lu.c: the making or the ending of it under way */
+	void *reopening;                 /* lu_reopen.c */
 	struct lu_exclusive_part *parts; /* one a reactor, for the exclusive operation under way */
 };
 
@@ -176,6 +177,15 @@ void lu_exclusive_end(struct lu_exclusive *exclusive,
  * calling reactor, then done(arg). */
 void lu_change(struct lu *lu, void (*change)(struct lu *lu, void *arg), void (*done)(void *arg),
 	       void *arg);
+
+/*
+ * Opens the LU's store anew, with another path, other bsopts (either may be NULL) or flags, and
+ * lets the old one go; then done(arg, error) on the calling reactor.  error (valid during the call)
+ * says why not, NULL: it is done; when it failed the LU goes on as it was.  Another path is another
+ * medium, and initiators are told so.  Control reactor.
+ */
+void lu_reopen(struct lu *lu, const char *path, const char *bsopts, uint32_t open_flags,
+	       void (*done)(void *arg, const char *error), void *arg);
 
 /* Keeps the memory of an LU while a message names it; any thread. */
 void lu_ref(struct lu *lu);

@@ -207,6 +207,7 @@ struct target *target_create(uint32_t tid, const char *name)
 		goto out;
 	list_init(&t->link);
 	t->tid = tid;
+	t->refs = 1;
 	t->ready = true;
 	t->name = strdup(name);
 	t->nexuses = calloc(reactors_count(), sizeof(*t->nexuses));
@@ -232,11 +233,23 @@ out:
 	return NULL;
 }
 
-void target_free(struct target *target)
+void target_ref(struct target *target)
 {
-	list_del(&target->link);
+	atomic_fetch_add(&target->refs, 1);
+}
+
+void target_unref(struct target *target)
+{
+	if (atomic_fetch_sub(&target->refs, 1) != 1)
+		return;
 	free(atomic_load(&target->map));
 	free(target->nexuses);
 	free(target->name);
 	free(target);
+}
+
+void target_free(struct target *target)
+{
+	list_del(&target->link);
+	target_unref(target);
 }

@@ -21,6 +21,7 @@ struct lun_map {
 
 struct target {
 	struct list link; /* in targets() */
+	atomic_uint refs; /* its owner, and each LU that was made for it */
 	uint32_t tid;
 	char *name; /* the iSCSI name */
 	_Atomic(struct lun_map *) map;
@@ -38,8 +39,12 @@ struct target *target_find_name(const char *name);
 /* A target with LUN 0, the controller, published.  NULL: out of memory or the tid or name is taken.
  */
 struct target *target_create(uint32_t tid, const char *name);
-/* Frees a target whose nexuses are closed and whose LUs are destroyed. */
+/* Gives a target up whose nexuses are closed; it is freed when the last LU that was made for it is.
+ */
 void target_free(struct target *target);
+/* For LUs: keeps the memory.  Any thread. */
+void target_ref(struct target *target);
+void target_unref(struct target *target);
 
 /* Makes a new LU visible, or an old one invisible: on all reactors when done(arg) is called;
  * REPORTED LUNS DATA HAS CHANGED is then pending on every nexus (SPC-5 6.33). */

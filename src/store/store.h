@@ -45,6 +45,9 @@ void store_open(const struct store_config *config, const struct store_events *ev
  * runs on the calling reactor.  A store that hangs in close() delays done, nothing else. */
 void store_close(struct store *store, void (*done)(void *arg), void *arg);
 
+/* The same once a flush has put everything on stable storage.  On a reactor. */
+void store_finish(struct store *store, void (*done)(void *arg), void *arg);
+
 const struct store_module *store_module(const struct store *store);
 /* As read at open, and again by store_refresh_geometry() (any thread). */
 struct tgt_bs_geometry store_geometry(const struct store *store);

@@ -27,6 +27,7 @@ static const struct tgt_bs_host *host;
 static struct tgt_bs_request *held[MAX_HELD];
 static unsigned nr_held;
 static bool hold, complete_twice, closed;
+static unsigned last_op;
 static int refuse;
 
 static int fake_open(const struct tgt_bs_open_args *args, void **store, char *error, size_t size)
@@ -52,6 +53,7 @@ static int fake_geometry(void *store, struct tgt_bs_geometry *g)
 static int fake_submit(void *store, void *channel, struct tgt_bs_request *r)
 {
 	(void)store, (void)channel;
+	last_op = r->op;
 	if (refuse)
 		return refuse;
 	if (hold) {
@@ -248,6 +250,7 @@ static void destroy_lu(struct lu *which)
 static int stop(void **state)
 {
 	(void)state;
+	hold = false;
 	complete_all();
 	flag = false;
 	nexus_close(&other, nexus_gone);
@@ -483,6 +486,11 @@ static void an_lu_waits_for_its_tasks(void **state)
 	flag = false;
 	lu_destroy(lu, set_flag, NULL);
 	run_for(20);
+	assert_false(flag || closed);
+	complete_all();
+	/* and then for what it wrote to be on stable storage */
+	run_until(nr_held);
+	assert_int_equal(last_op, TGT_BS_FLUSH);
 	assert_false(flag || closed);
 	complete_all();
 	run_until(flag);

@@ -65,12 +65,12 @@ static bool choose_store(struct mgmt_request *r, struct lu_config *config)
 	return true;
 }
 
-static bool check_options(struct mgmt_request *r, const struct store_module *module)
+bool mgmt_check_options(struct mgmt_request *r, const struct store_module *module, const char *text)
 {
 	struct tgt_bs_value *values;
 	char error[256];
 
-	if (store_parse_options(module, r->args.bsopts, &values, error, sizeof(error))) {
+	if (store_parse_options(module, text, &values, error, sizeof(error))) {
 		mgmt_refuse(r, "bsopts of %s: %s", module->descriptor.name, error);
 		return false;
 	}
@@ -103,7 +103,7 @@ static bool configure(struct mgmt_request *r, struct lu_config *config)
 
 	if (!choose_store(r, config) ||
 	    !mgmt_check_flags(r, config->module, a->bsoflags, &config->open_flags) ||
-	    !check_options(r, config->module))
+	    !mgmt_check_options(r, config->module, a->bsopts))
 		return false;
 	if ((config->module->descriptor.capabilities & TGT_BS_NEEDS_PATH) && !config->path) {
 		mgmt_refuse(r, "the backing store %s needs a path (--backing-store)",
@@ -120,6 +120,12 @@ static bool configure(struct mgmt_request *r, struct lu_config *config)
 	return true;
 }
 
+/* A store may hang while it is opened; the request, and those that wait for it, don't. */
+struct creation {
+	struct mgmt_request *request; /* NULL: answered, the unit is not wanted any more */
+	struct timer timer;
+};
+
 static void published(void *arg)
 {
 	struct mgmt_request *r = arg;
@@ -129,17 +135,47 @@ static void published(void *arg)
 	mgmt_done(r, NULL);
 }
 
+static void creation_is_slow(struct timer *timer)
+{
+	struct creation *c = container_of(timer, struct creation, timer);
+	struct mgmt_request *r = c->request;
+
+	c->request = NULL;
+	mgmt_fail(r, ETIMEDOUT, "the backing store doesn't open", "%s: no answer within %d s",
+		  r->args.backing_store ? r->args.backing_store : "no path",
+		  MGMT_OPEN_WAIT_MS / 1000);
+}
+
 static void created(void *arg, struct lu *lu, const char *error)
 {
-	struct mgmt_request *r = arg;
+	struct creation *c = arg;
+	struct mgmt_request *r = c->request;
 
-	if (!lu) {
+	reactor_timer_cancel(&c->timer);
+	free(c);
+	if (!r) {
+		if (lu)
+			lu_destroy(lu, NULL, NULL);
+	} else if (!lu) {
 		mgmt_invalid(r, "%s: %s", r->args.backing_store ? r->args.backing_store : "no path",
 			     error);
+	} else {
+		r->lu = lu;
+		target_publish_lu(r->target->scsi, lu, published, r);
+	}
+}
+
+static void create(struct mgmt_request *r, const struct lu_config *config)
+{
+	struct creation *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		mgmt_fail(r, ENOMEM, "out of memory", NULL);
 		return;
 	}
-	r->lu = lu;
-	target_publish_lu(r->target->scsi, lu, published, r);
+	*c = (struct creation){.request = r, .timer = {.fn = creation_is_slow}};
+	reactor_timer_arm(reactor_self(), &c->timer, MGMT_OPEN_WAIT_MS);
+	lu_create(config, created, c);
 }
 
 static void lu_new(struct mgmt_request *r)
@@ -166,7 +202,7 @@ static void lu_new(struct mgmt_request *r)
 		return;
 	}
 	if (configure(r, &config))
-		lu_create(&config, created, r);
+		create(r, &config);
 }
 
 /* ---- delete ---- */

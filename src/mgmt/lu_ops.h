@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* How long a request waits for a store to open. */
+#define MGMT_OPEN_WAIT_MS 30000
+
 struct mgmt_request;
 struct store_module;
 
@@ -13,6 +16,9 @@ struct store_module;
  * the store doesn't take them. */
 bool mgmt_check_flags(struct mgmt_request *request, const struct store_module *module,
 		      const char *text, uint32_t *flags);
+/* The same for bsopts. */
+bool mgmt_check_options(struct mgmt_request *request, const struct store_module *module,
+			const char *text);
 void mgmt_lu_update(struct mgmt_request *request);
 
 #endif

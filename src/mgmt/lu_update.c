@@ -15,10 +15,17 @@
 #include "util/log.h"
 
 struct update {
-	struct mgmt_request *request;
+	struct mgmt_request *request; /* NULL: answered */
+	struct timer timer;
 	struct lu_params params;
+	uint32_t open_flags;
 	bool bad_mode_page;
 };
+
+static bool reopens(const struct lu_params *p)
+{
+	return p->path || p->bsopts || p->bsoflags;
+}
 
 static void free_update(struct update *u)
 {
@@ -60,10 +67,28 @@ static const char *check_size(struct lu *lu, struct lu_number *size)
 	return NULL;
 }
 
+static const char *check_reopen(const struct lu *lu, const struct lu_params *p)
+{
+	if (!reopens(p))
+		return NULL;
+	if (!lu->store)
+		return "the controller has no store";
+	if (p->path && !lu->removable)
+		return "path: the medium is not removable";
+	if (p->path && lu_removal_prevented(lu))
+		return "path: an initiator prevents the removal of the medium";
+	if (p->mode_page || p->size.set)
+		return "path, bsopts and bsoflags go with neither mode_page nor size in one "
+		       "request";
+	return NULL;
+}
+
 static const char *check(struct lu *lu, struct lu_params *p)
 {
-	const char *why = check_store_params(lu, p);
+	const char *why = check_reopen(lu, p);
 
+	if (!why)
+		why = check_store_params(lu, p);
 	if (!why)
 		why = check_size(lu, &p->size);
 	if (!why && p->la_lba.set &&
@@ -144,6 +169,12 @@ static void change_online(struct lu *lu, const struct lu_params *p)
 	bool changed = false;
 
 	SET_NUMBER(lu->online, p->online, changed);
+	/* the operator has looked at it: a flush that failed no longer blocks the unit */
+	if (p->online.value && lu->failed) {
+		log_warning("%s: what was written before a flush failed may be lost", lu_name(lu));
+		lu->failed = false;
+		changed = true;
+	}
 	if (changed && p->online.value)
 		lu_establish_ua(lu, ASC_NOT_READY_TO_READY_CHANGE, 0);
 }
@@ -179,6 +210,62 @@ static void applied(void *arg)
 	free_update(u);
 }
 
+static void reopening_is_slow(struct timer *timer)
+{
+	struct update *u = container_of(timer, struct update, timer);
+	struct mgmt_request *r = u->request;
+
+	u->request = NULL;
+	mgmt_fail(r, ETIMEDOUT, "the backing store doesn't open",
+		  "no answer within %d s; the change is made when it opens after all",
+		  MGMT_OPEN_WAIT_MS / 1000);
+}
+
+static void reopened(void *arg, const char *error)
+{
+	struct update *u = arg;
+
+	reactor_timer_cancel(&u->timer);
+	if (!u->request) {
+		free_update(u);
+		return;
+	}
+	if (!error) {
+		lu_change(u->request->lu, apply, applied, u);
+		return;
+	}
+	mgmt_invalid(u->request, "%s", error);
+	free_update(u);
+}
+
+/* False: it has answered the request, and nothing will change. */
+static bool reopen(struct update *u)
+{
+	struct mgmt_request *r = u->request;
+	const struct lu_params *p = &u->params;
+	struct lu *lu = r->lu;
+
+	u->open_flags = lu->store_flags;
+	if (p->bsoflags &&
+	    !mgmt_check_flags(r, store_module(lu->store), p->bsoflags, &u->open_flags))
+		return false;
+	if (p->bsopts && !mgmt_check_options(r, store_module(lu->store), p->bsopts))
+		return false;
+	u->timer.fn = reopening_is_slow;
+	reactor_timer_arm(reactor_self(), &u->timer, MGMT_OPEN_WAIT_MS);
+	lu_reopen(lu, p->path ? p->path : lu->path, p->bsopts ? p->bsopts : lu->bsopts,
+		  u->open_flags, reopened, u);
+	return true;
+}
+
+static void begin(struct update *u)
+{
+	if (!reopens(&u->params))
+		lu_change(u->request->lu, apply, applied, u);
+	else if (!reopen(u))
+		free_update(u);
+}
+
 void mgmt_lu_update(struct mgmt_request *r)
 {
 	struct update *u = calloc(1, sizeof(*u));
@@ -194,7 +281,7 @@ void mgmt_lu_update(struct mgmt_request *r)
 	result = lu_params_parse(r->args.params, &u->params, error, sizeof(error));
 	why = result == LU_PARAMS_OK ? check(r->lu, &u->params) : error;
 	if (!why && r->args.params && *r->args.params) {
-		lu_change(r->lu, apply, applied, u);
+		begin(u);
 		return;
 	}
 	if (result == LU_PARAMS_UNKNOWN)

@@ -20,8 +20,10 @@ __all__ = ["BUILD", "IQN", "MODULES", "STORES", "TGTADM", "TGTD", "Tgtd", "die_w
 
 
 class Tgtd(Daemon):
-    def __init__(self, *options, store_dir=STORES, **arguments):
+    def __init__(self, *options, store_dir=STORES, control_port=0, env=None, **arguments):
         super().__init__(TGTD, TGTADM, store_dir=str(store_dir), options=options, **arguments)
+        self.control = ["-C", str(control_port)] if control_port else []
+        self.env.update(env or {})
 
     @property
     def socket(self):
@@ -30,10 +32,10 @@ class Tgtd(Daemon):
     def command(self):
         words = super().command()
         at = words.index("-C")
-        return words[:at] + words[at + 2:]
+        return words[:at] + self.control + words[at + 2:]
 
     def adm(self, *arguments, timeout=60.0, **options):
-        return run([TGTADM, *arguments], timeout=timeout, env=self.env, **options)
+        return run([TGTADM, *self.control, *arguments], timeout=timeout, env=self.env, **options)
 
     def target(self, tid=1, acl="ALL"):
         """A target that everybody may use; its name."""

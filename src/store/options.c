@@ -148,7 +148,7 @@ static bool starts_option(const struct store_module *module, const char *text)
 	size_t len;
 
 	text += strspn(text, " \t");
-	len = strcspn(text, "=:,;");
+	len = strcspn(text, "=");
 	return text[len] == '=' && find_row(module, text, len) >= 0;
 }
 

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -115,6 +116,17 @@ static ssize_t transfer(enum fault_call call, long number, int fd, const struct 
 	return syscall(number, fd, iov, count, offset, 0, flags);
 }
 
+EXPORTED ssize_t pread(int fd, void *buf, size_t length, off_t offset)
+{
+	struct fault fault;
+
+	if (hit(FAULT_PREAD, 0, 0, &fault) && fault.error) {
+		errno = fault.error;
+		return -1;
+	}
+	return syscall(SYS_pread64, fd, buf, length, offset);
+}
+
 EXPORTED ssize_t preadv(int fd, const struct iovec *iov, int count, off_t offset)
 {
 	return transfer(FAULT_PREADV, SYS_preadv, fd, iov, count, offset, 0);
@@ -154,6 +166,11 @@ EXPORTED int fallocate(int fd, int mode, off_t offset, off_t length)
 EXPORTED off_t lseek(int fd, off_t offset, int whence)
 {
 	return fails(FAULT_LSEEK, 0) ? -1 : syscall(SYS_lseek, fd, offset, whence);
+}
+
+EXPORTED int statx(int fd, const char *path, int flags, unsigned int mask, struct statx *stx)
+{
+	return fails(FAULT_STATX, 0) ? -1 : (int)syscall(SYS_statx, fd, path, flags, mask, stx);
 }
 
 /* ---- libaio ---- */

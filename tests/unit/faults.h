@@ -11,12 +11,14 @@
 #include <stddef.h>
 
 enum fault_call {
+	FAULT_PREAD,
 	FAULT_PREADV,
 	FAULT_PREADV2,
 	FAULT_PWRITEV2,
 	FAULT_FDATASYNC,
 	FAULT_FALLOCATE,
 	FAULT_LSEEK,
+	FAULT_STATX,
 	FAULT_IO_SETUP,
 	FAULT_IO_SUBMIT, /* error: of the call; limit: iocbs taken of one batch */
 	FAULT_IO_EVENT,  /* error: of the request; limit: bytes it moved */

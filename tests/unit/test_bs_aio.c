@@ -554,8 +554,11 @@ static void shrunken_file(void **state)
 	fake_request_free(request);
 	assert_non_null(strstr(fake_log(), "the file ends before there"));
 	assert_int_equal(truncate(temp_path("disk"), MiB + 100), 0);
+	fault_clear();
 	request = finished(&store, TGT_BS_READ, MiB, buf, 4 * PAGE, TGT_BS_ERR_READ);
 	assert_true(request->bs.info == MiB + 100);
+	/* from within a block a direct read can't go on: it isn't tried */
+	assert_int_equal(fault_count(FAULT_IO_SUBMIT), 1);
 	fake_request_free(request);
 	fake_request_free(finished(&store, TGT_BS_READ, 0, buf, PAGE, TGT_BS_OK));
 	fake_store_close(&store);
@@ -593,22 +596,60 @@ static void waiting_requests_can_be_cancelled(void **state)
 	fake_store_close(&store);
 }
 
-/* module_data of a request that a worker has was never filled. */
+/* CANCELLED says that it had no effect: not for one of which a part has been written. */
+static void begun_requests_are_not_cancelled(void **state)
+{
+	CLEANUP_FREE char *buf = fake_buffer(4 * PAGE, 9);
+	struct fake_request *begun, *other;
+	struct fake_store store;
+
+	(void)state;
+	open_aio(&store, "depth=1", 0);
+	begun = transfer(&store, TGT_BS_WRITE, 0, buf, 2 * PAGE);
+	other = transfer(&store, TGT_BS_WRITE, 2 * PAGE, buf, 2 * PAGE);
+	fake_submit(begun);
+	fake_submit(other);
+	/* the first comes back short, and gets in line behind the second, which can't go yet */
+	fault_set(FAULT_IO_EVENT, (struct fault){.limit = PAGE, .times = 1});
+	fault_set(FAULT_IO_SUBMIT, (struct fault){.error = EAGAIN, .skip = 1, .times = 3});
+	fake_turn_end(&store);
+	while (fault_count(FAULT_IO_SUBMIT) < 2)
+		fake_settle(1);
+	assert_int_equal(begun->completions, 0);
+	module()->descriptor.cancel(store.store, store.channel, &begun->bs);
+	assert_int_equal(begun->completions, 0);
+	assert_true(fake_wait(begun));
+	assert_true(fake_wait(other));
+	assert_int_equal(begun->bs.status, TGT_BS_OK);
+	assert_int_equal(other->bs.status, TGT_BS_OK);
+	fake_request_free(begun);
+	fake_request_free(other);
+	fake_store_close(&store);
+}
+
+/* module_data of a request that a worker has was never filled: what it holds by chance, a pointer
+ * in any place of it, must not be used. */
 static void cancelling_what_a_worker_has(void **state)
 {
-	struct fake_request *request;
+	const size_t words = module()->descriptor.request_size / sizeof(void *);
 	struct fake_store store;
 
 	(void)state;
 	open_aio(&store, NULL, 0);
-	request = transfer(&store, TGT_BS_WRITE_ZEROES, 0, NULL, PAGE);
-	fake_submit(request);
-	assert_true(request->went_to_worker);
-	module()->descriptor.cancel(store.store, store.channel, &request->bs);
-	assert_true(fake_wait(request));
-	assert_int_equal(request->bs.status, TGT_BS_OK);
-	assert_int_equal(request->completions, 1);
-	fake_request_free(request);
+	for (size_t word = 0; word < words; word++) {
+		struct fake_request *request = transfer(&store, TGT_BS_WRITE_ZEROES, 0, NULL, PAGE);
+		void *somewhere[64] = {NULL}, **chance = request->bs.module_data;
+
+		memset(chance, 0, words * sizeof(*chance));
+		chance[word] = somewhere;
+		fake_submit(request);
+		assert_true(request->went_to_worker);
+		module()->descriptor.cancel(store.store, store.channel, &request->bs);
+		assert_true(fake_wait(request));
+		assert_int_equal(request->bs.status, TGT_BS_OK);
+		assert_int_equal(request->completions, 1);
+		fake_request_free(request);
+	}
 	fake_store_close(&store);
 }
 
@@ -642,6 +683,7 @@ int main(void)
 	    TEST(errors_of_requests),
 	    TEST(shrunken_file),
 	    TEST(waiting_requests_can_be_cancelled),
+	    TEST(begun_requests_are_not_cancelled),
 	    TEST(cancelling_what_a_worker_has),
 	};
 

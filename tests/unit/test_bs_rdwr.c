@@ -202,6 +202,72 @@ static void geometry_of_a_file(void **state)
 	fake_store_close(&store);
 }
 
+/* Without statx()'s word on it, what the file takes is found out. */
+static void direct_alignment_is_probed(void **state)
+{
+	const struct fake_open how = {.path = temp_file("disk", SIZE), .flags = TGT_BS_OPEN_DIRECT};
+	struct fake_store store;
+
+	(void)state;
+	fault_set(FAULT_STATX, (struct fault){.error = ENOSYS});
+	open_rdwr(&store, &how);
+	assert_true(store.geometry.io_alignment == 512 || store.geometry.io_alignment == 4096);
+	assert_int_equal(store.geometry.memory_alignment, store.geometry.io_alignment);
+	fake_store_close(&store);
+	fault_set(FAULT_PREAD, (struct fault){.error = EINVAL, .times = 1});
+	open_rdwr(&store, &how);
+	assert_int_equal(store.geometry.io_alignment, 4096);
+	assert_int_equal(store.geometry.memory_alignment, 4096);
+	fake_store_close(&store);
+	fault_set(FAULT_PREAD, (struct fault){.error = EINVAL});
+	assert_non_null(strstr(open_error(&how, -EINVAL), "refused even in blocks of 4096"));
+}
+
+/* The flags of the descriptor that the module has of a file. */
+static int descriptor_flags(const char *path)
+{
+	char link[64], target[512];
+
+	for (int fd = 3; fd < 256; fd++) {
+		ssize_t n;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = readlink(link, target, sizeof(target) - 1);
+		if (n < 0)
+			continue;
+		target[n] = '\0';
+		if (strcmp(target, path) == 0)
+			return fcntl(fd, F_GETFL);
+	}
+	fail_msg("%s is not open", path);
+	return 0;
+}
+
+static void flags_reach_the_kernel(void **state)
+{
+	static const struct {
+		uint32_t open;
+		int want;
+	} rows[] = {
+	    {0, O_RDWR},
+	    {TGT_BS_OPEN_READONLY, O_RDONLY},
+	    {TGT_BS_OPEN_SYNC, O_RDWR | O_DSYNC},
+	    {TGT_BS_OPEN_DIRECT, O_RDWR | O_DIRECT},
+	    {TGT_BS_OPEN_SYNC | TGT_BS_OPEN_DIRECT, O_RDWR | O_DSYNC | O_DIRECT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fake_store store;
+		int flags;
+
+		open_fresh(&store, rows[i].open);
+		flags = descriptor_flags(temp_path("disk"));
+		assert_int_equal(flags & (O_ACCMODE | O_DSYNC | O_DIRECT), rows[i].want);
+		fake_store_close(&store);
+	}
+}
+
 /* The block that direct I/O can't reach is no part of the disk. */
 static void direct_size_is_whole_blocks(void **state)
 {
@@ -534,6 +600,11 @@ static void zeroes_stay_allocated_unless_told(void **state)
 	request = block_status(&store, 4 * MiB, MiB, 64);
 	assert_extent(request, 0, 4 * MiB, MiB, TGT_BS_EXTENT_MAPPED);
 	fake_request_free(request);
+	request = block_status(&store, 2 * MiB, 4 * MiB, 64);
+	assert_int_equal(request->bs.nr_extents, 3);
+	assert_extent(request, 0, 2 * MiB, 2 * MiB, 0);
+	assert_extent(request, 1, 4 * MiB, MiB, TGT_BS_EXTENT_MAPPED);
+	fake_request_free(request);
 	assert_int_equal(fake_io(&store, TGT_BS_WRITE_ZEROES, 0, NULL, MiB / 2, TGT_BS_REQ_UNMAP),
 			 TGT_BS_OK);
 	request = block_status(&store, 0, MiB, 64);
@@ -593,6 +664,15 @@ static void sync_store_makes_zeroes_durable(void **state)
 	assert_int_equal(fake_io(&store, TGT_BS_DISCARD, 0, NULL, PAGE, 0), TGT_BS_OK);
 	assert_int_equal(fault_count(FAULT_FDATASYNC), 2);
 	fake_store_close(&store);
+	/* and any store does when it is asked to */
+	open_fresh(&store, 0);
+	fault_clear();
+	assert_int_equal(fake_io(&store, TGT_BS_WRITE_ZEROES, 0, NULL, PAGE, 0), TGT_BS_OK);
+	assert_int_equal(fault_count(FAULT_FDATASYNC), 0);
+	assert_int_equal(fake_io(&store, TGT_BS_WRITE_ZEROES, 0, NULL, PAGE, TGT_BS_REQ_FUA),
+			 TGT_BS_OK);
+	assert_int_equal(fault_count(FAULT_FDATASYNC), 1);
+	fake_store_close(&store);
 }
 
 static void refuses_what_it_does_not_know(void **state)
@@ -621,6 +701,8 @@ int main(void)
 	    TEST(open_errors_are_clear),
 	    TEST(failed_opens_leak_no_descriptor),
 	    TEST(geometry_of_a_file),
+	    TEST(direct_alignment_is_probed),
+	    TEST(flags_reach_the_kernel),
 	    TEST(direct_size_is_whole_blocks),
 	    TEST(size_asked_for_is_a_limit),
 	    TEST(grown_file_is_seen),

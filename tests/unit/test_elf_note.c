@@ -234,6 +234,27 @@ static void wrong_notes(void **state)
 	}
 }
 
+/* However short the segment that holds it is. */
+static void cut_notes(void **state)
+{
+	const size_t at = note_at();
+
+	(void)state;
+	for (unsigned int i = 0; i < header().e_phnum; i++) {
+		Elf64_Phdr s = segment(i);
+
+		if (s.p_type != PT_NOTE || at < s.p_offset || at >= s.p_offset + s.p_filesz)
+			continue;
+		for (s.p_filesz = 0; s.p_filesz < at - s.p_offset + sizeof(struct tgt_bs_note);
+		     s.p_filesz++) {
+			memcpy(image + segment_at(i), &s, sizeof(s));
+			rejected("no tgt note");
+		}
+		return;
+	}
+	fail_msg("no segment holds the note");
+}
+
 /* Whatever the bytes are: an answer, and no access beyond the buffers (the sanitizers look on). */
 static void random_damage(void **state)
 {
@@ -281,6 +302,7 @@ int main(void)
 	    TEST(wrong_notes),
 	    TEST(random_damage),
 	    TEST(unreadable_file),
+	    TEST(cut_notes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

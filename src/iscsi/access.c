@@ -109,8 +109,7 @@ static bool name_bound(const struct iscsi_target *target, const char *initiator)
 bool access_allowed(const struct iscsi_target *target, const char *initiator,
 		    const union address *peer)
 {
-	return address_bound(target, peer) &&
-	       (list_empty(&target->names) || name_bound(target, initiator));
+	return address_bound(target, peer) || name_bound(target, initiator);
 }
 
 /* ---- accounts ---- */

@@ -6,10 +6,8 @@
 #include "iscsi/conn.h"
 #include "iscsi/control.h"
 
-/*
- * Some bound address matches the peer's, and, when names are bound, one is the initiator's.  Names
- * alone, or nothing at all: no access.
- */
+/* A bound address matches the peer's, or a bound name is the initiator's: either opens the target,
+ * as in stgt.  Nothing bound: no access. */
 bool access_allowed(const struct iscsi_target *target, const char *initiator,
 		    const union address *peer);
 

@@ -45,6 +45,7 @@ void login_free(struct conn *conn)
 	reactor_timer_cancel(&l->patience);
 	list_del(&l->wait_link);
 	free(l->text);
+	free(l->kept);
 	OPENSSL_cleanse(l, sizeof(*l));
 	free(l);
 }
@@ -177,7 +178,8 @@ static unsigned check_header(struct login *l, const uint8_t *bhs)
 
 	if (pdu_opcode(bhs) != OP_LOGIN)
 		return LOGIN_INVALID_REQUEST;
-	if (++l->rounds > ROUNDS_MAX)
+	/* 11.12: always immediate */
+	if (++l->rounds > ROUNDS_MAX || !pdu_immediate(bhs))
 		return LOGIN_INITIATOR_ERROR;
 	status = l->rounds == 1 ? check_first(l, bhs) : check_same(l, bhs);
 	return status ? status : check_stages(l, bhs);
@@ -353,25 +355,29 @@ static unsigned negotiate(struct login *l, const struct pair *p, struct text_out
 	}
 }
 
+static unsigned take_key(struct login *l, const struct pair *p, struct text_out *out)
+{
+	if (is_identity_key(p->key)) /* 13: in the initial login request only */
+		return l->identified && strcmp(p->key, "InitiatorAlias") != 0
+			   ? LOGIN_INITIATOR_ERROR
+			   : 0;
+	if (security_key(p->key))
+		return l->stage == STAGE_SECURITY ? 0 : LOGIN_INITIATOR_ERROR;
+	return negotiate(l, p, out);
+}
+
+/* MaxBurstLength goes first: it bounds FirstBurstLength (13.14). */
 static unsigned take_keys(struct login *l, const struct pairs *pairs, struct text_out *out)
 {
-	for (unsigned i = 0; i < pairs->count; i++) {
-		const struct pair *p = &pairs->at[i];
-		unsigned status;
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < pairs->count; i++) {
+			const struct pair *p = &pairs->at[i];
+			bool first = !strcmp(p->key, "MaxBurstLength");
+			unsigned status = first == !pass ? take_key(l, p, out) : 0;
 
-		if (is_identity_key(p->key)) {
-			if (l->identified && strcmp(p->key, "InitiatorAlias") != 0)
-				return LOGIN_INITIATOR_ERROR; /* 13: initial login request only */
-			continue;
+			if (status)
+				return status;
 		}
-		if (security_key(p->key)) {
-			if (l->stage != STAGE_SECURITY)
-				return LOGIN_INITIATOR_ERROR;
-			continue;
-		}
-		status = negotiate(l, p, out);
-		if (status)
-			return status;
 	}
 	return 0;
 }
@@ -430,10 +436,9 @@ static void begin_session(struct login *l, struct reply *reply, uint16_t tsih)
 	refuse(l, LOGIN_OUT_OF_RESOURCES);
 }
 
-static void finish(struct login *l)
+static void finish(struct login *l, const struct text_out *out)
 {
-	struct text_out out = {.data = l->final_text, .len = l->final_len};
-	struct reply *reply = make_response(l, &out);
+	struct reply *reply = make_response(l, out);
 	uint16_t tsih;
 
 	if (!reply)
@@ -453,6 +458,13 @@ static void finish(struct login *l)
 	begin_session(l, reply, tsih);
 }
 
+static void finish_kept(struct login *l)
+{
+	struct text_out out = {.data = l->kept, .len = l->kept_len};
+
+	finish(l, &out);
+}
+
 /* The old session's commands may hang in a store; its initiator must get in again all the same. */
 static void waited_enough(struct timer *timer)
 {
@@ -460,7 +472,7 @@ static void waited_enough(struct timer *timer)
 
 	list_del(&l->wait_link);
 	conn_log(l->conn, LOG_WARNING, "its former session has not ended yet: a store hangs");
-	finish(l);
+	finish_kept(l);
 }
 
 /* 6.3.5: the same initiator port again ends its former session first. */
@@ -468,12 +480,17 @@ static void reinstate_or_finish(struct login *l, const struct text_out *out)
 {
 	struct session *old = l->discovery ? NULL : session_find(l->target, l->initiator, l->isid);
 
-	memcpy(l->final_text, out->data, out->len);
-	l->final_len = out->len;
 	if (!old) {
-		finish(l);
+		finish(l, out);
 		return;
 	}
+	l->kept = malloc(out->len + 1);
+	if (!l->kept) {
+		refuse(l, LOGIN_OUT_OF_RESOURCES);
+		return;
+	}
+	memcpy(l->kept, out->data, out->len);
+	l->kept_len = out->len;
 	list_add_tail(&old->waiters, &l->wait_link);
 	l->patience.fn = waited_enough;
 	reactor_timer_arm(l->conn->reactor, &l->patience, REINSTATEMENT_PATIENCE_MS);
@@ -486,7 +503,7 @@ void login_resume_waiters(struct list *waiters)
 		struct login *l = list_pop(waiters, struct login, wait_link);
 
 		reactor_timer_cancel(&l->patience);
-		finish(l);
+		finish_kept(l);
 	}
 }
 
@@ -548,7 +565,7 @@ static unsigned process(struct login *l, const struct pairs *pairs, struct text_
 
 static void whole_request(struct login *l, const uint8_t *bhs, char *data, size_t len)
 {
-	char answer[sizeof(l->final_text)];
+	char answer[LOGIN_DATA_MAX];
 	struct text_out out = {.data = answer, .size = sizeof(answer)};
 	bool transit = bhs[1] & PDU_FINAL;
 	unsigned nsg = bhs[1] & 3, status;

@@ -11,7 +11,7 @@
 
 enum login_stage { STAGE_SECURITY = 0, STAGE_OPERATIONAL = 1, STAGE_FULL_FEATURE = 3 };
 
-#define PAIRS_MAX 64u
+#define PAIRS_MAX 512u
 
 struct pair {
 	char *key, *value;
@@ -52,10 +52,10 @@ struct login {
 	char *text;
 	size_t text_len;
 	/* the final response, while a former session ends */
-	struct list wait_link;
+	struct list wait_link; /* in session.waiters */
 	struct timer patience;
-	size_t final_len;
-	char final_text[2048];
+	char *kept; /* its text */
+	size_t kept_len;
 	struct negotiation nego;
 	char initiator[ISCSI_NAME_MAX + 1];
 	char target_name[ISCSI_NAME_MAX + 1];

@@ -214,12 +214,12 @@ static enum nego_result take_answer(struct negotiation *n, unsigned key, const c
 	if (row->items) {
 		index = list_index(row, value);
 		if (index < 0)
-			return NEGO_BAD_ANSWER;
+			return NEGO_UNLAWFUL;
 		n->value[key] = (uint32_t)index;
 		return NEGO_OK;
 	}
 	if (!parse_value(row, value, &number) || combine(row, number, n->own[key]) != number)
-		return NEGO_BAD_ANSWER;
+		return NEGO_UNLAWFUL;
 	n->value[key] = number;
 	return NEGO_OK;
 }
@@ -236,6 +236,23 @@ static void answer_list(struct negotiation *n, unsigned key, const char *value,
 	}
 	n->value[key] = (uint32_t)index;
 	say(row, (uint32_t)index, out);
+}
+
+/* 13.14: FirstBurstLength must not exceed MaxBurstLength. */
+static uint32_t own_value(const struct negotiation *n, unsigned key)
+{
+	return key == KEY_FIRST_BURST ? at_most(n->own[key], n->value[KEY_MAX_BURST]) : n->own[key];
+}
+
+/* 6.2.2: for a key that is stated, not negotiated, Reject would be no answer. */
+static enum nego_result take_declaration(struct negotiation *n, unsigned key, const char *value)
+{
+	uint32_t number;
+
+	if (!parse_value(&rows[key], value, &number))
+		return NEGO_UNLAWFUL;
+	n->value[key] = number;
+	return NEGO_OK;
 }
 
 static void answer_offer(struct negotiation *n, unsigned key, const char *value,
@@ -260,11 +277,7 @@ static void answer_offer(struct negotiation *n, unsigned key, const char *value,
 		text_add(out, row->name, "Reject");
 		return;
 	}
-	if (row->rule == RULE_DECLARE) {
-		n->value[key] = number;
-		return;
-	}
-	n->value[key] = combine(row, number, n->own[key]);
+	n->value[key] = combine(row, number, own_value(n, key));
 	say(row, n->value[key], out);
 }
 
@@ -289,6 +302,8 @@ enum nego_result negotiation_key(struct negotiation *n, const char *name, const 
 	if ((n->state[key] & STATE_MASK) == STATE_OFFERED)
 		return take_answer(n, (unsigned)key, value);
 	n->state[key] = (uint8_t)((n->state[key] & STATE_OWN_SENT) | STATE_DONE);
+	if (rows[key].rule == RULE_DECLARE)
+		return take_declaration(n, (unsigned)key, value);
 	answer_offer(n, (unsigned)key, value, out);
 	return NEGO_OK;
 }

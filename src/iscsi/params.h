@@ -90,9 +90,9 @@ void negotiation_init(struct negotiation *n, const struct iscsi_target *target);
 
 enum nego_result {
 	NEGO_OK,
-	NEGO_UNKNOWN,    /* not an operational key */
-	NEGO_TWICE,      /* the key was negotiated before: a protocol error (6.2) */
-	NEGO_BAD_ANSWER, /* an answer to this side's offer that the rule doesn't allow */
+	NEGO_UNKNOWN,  /* not an operational key */
+	NEGO_TWICE,    /* the key was negotiated before: a protocol error (6.2) */
+	NEGO_UNLAWFUL, /* a value that the key, or this side's offer, doesn't allow */
 };
 /* One key from the initiator; the answer, if one is due, goes to out. */
 enum nego_result negotiation_key(struct negotiation *n, const char *key, const char *value,

@@ -84,7 +84,7 @@ static void build_response(struct conn *conn, struct iscsi_task *t)
 	put_be32(bhs + 16, t->itt);
 	put_status(conn, t, bhs);
 	conn_put_window(conn, bhs);
-	put_be32(bhs + 36, t->write ? t->r2tsn : t->datasn); /* ExpDataSN, 11.4.8 */
+	put_be32(bhs + 36, t->write ? 0 : t->datasn); /* ExpDataSN, 11.4.8: of Data-In only */
 	if (t->read && t->write) {
 		bhs[1] |= t->bidi_length ? RSP_BIDI_UNDERFLOW : 0;
 		put_be32(bhs + 40, t->bidi_length);

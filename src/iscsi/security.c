@@ -128,10 +128,33 @@ static unsigned check_response(struct login *l, const struct pairs *pairs, struc
 	return 0;
 }
 
+/* A key that belongs to another step, or NULL. */
+static const char *misplaced_key(const struct login *l, const struct pairs *pairs)
+{
+	static const char *const keys[][5] = {
+	    [CHAP_METHOD] = {"AuthMethod"},
+	    [CHAP_ALGORITHM] = {"CHAP_A"},
+	    [CHAP_RESPONSE] = {"CHAP_N", "CHAP_R", "CHAP_I", "CHAP_C"},
+	    [CHAP_DONE] = {NULL},
+	};
+
+	for (unsigned i = 0; i < pairs->count; i++) {
+		const char *const *allowed = keys[l->chap_step];
+
+		while (*allowed && strcmp(*allowed, pairs->at[i].key) != 0)
+			allowed++;
+		if (!*allowed && security_key(pairs->at[i].key))
+			return pairs->at[i].key;
+	}
+	return NULL;
+}
+
 static unsigned step(struct login *l, const struct pairs *pairs, struct text_out *out)
 {
 	const char *method = pair_value(pairs, "AuthMethod");
 
+	if (misplaced_key(l, pairs))
+		return fail(l, LOGIN_INITIATOR_ERROR, "a CHAP key came out of turn");
 	switch (l->chap_step) {
 	case CHAP_METHOD:
 		if (method)
@@ -144,7 +167,7 @@ static unsigned step(struct login *l, const struct pairs *pairs, struct text_out
 	case CHAP_RESPONSE:
 		return check_response(l, pairs, out);
 	default:
-		return method ? LOGIN_INITIATOR_ERROR : 0; /* negotiated twice */
+		return 0;
 	}
 }
 

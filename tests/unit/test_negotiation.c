@@ -124,19 +124,12 @@ static void test_declarative(void **state)
 static void test_out_of_range(void **state)
 {
 	static const char *const bad[][2] = {
-	    {"MaxBurstLength", "511"},
-	    {"MaxBurstLength", "16777216"},
-	    {"MaxBurstLength", "many"},
-	    {"FirstBurstLength", "0"},
-	    {"MaxConnections", "0"},
-	    {"MaxConnections", "65536"},
-	    {"ErrorRecoveryLevel", "3"},
-	    {"DefaultTime2Wait", "3601"},
-	    {"MaxOutstandingR2T", "0"},
-	    {"InitialR2T", "yes"},
-	    {"ImmediateData", "1"},
-	    {"iSCSIProtocolLevel", "32"},
-	    {"MaxRecvDataSegmentLength", "100"},
+	    {"MaxBurstLength", "511"},   {"MaxBurstLength", "16777216"},
+	    {"MaxBurstLength", "many"},  {"FirstBurstLength", "0"},
+	    {"MaxConnections", "0"},     {"MaxConnections", "65536"},
+	    {"ErrorRecoveryLevel", "3"}, {"DefaultTime2Wait", "3601"},
+	    {"MaxOutstandingR2T", "0"},  {"InitialR2T", "yes"},
+	    {"ImmediateData", "1"},      {"iSCSIProtocolLevel", "32"},
 	};
 	char want[80];
 
@@ -147,6 +140,10 @@ static void test_out_of_range(void **state)
 		strcat(want, "=Reject");
 		expect(bad[i][0], bad[i][1], want);
 	}
+	restart();
+	assert_int_equal(give("MaxRecvDataSegmentLength", "511"), NEGO_UNLAWFUL);
+	restart();
+	assert_int_equal(give("MaxRecvDataSegmentLength", "16777216"), NEGO_UNLAWFUL);
 	assert_int_equal(nego.value[KEY_MAX_RECV_DSL], 8192);
 }
 
@@ -224,14 +221,14 @@ static void test_answers(void **state)
 	(void)state;
 	target.params[PARAM_IMMEDIATE_DATA] = 0;
 	offer_again();
-	assert_int_equal(give("ImmediateData", "Yes"), NEGO_BAD_ANSWER); /* AND can't give Yes */
+	assert_int_equal(give("ImmediateData", "Yes"), NEGO_UNLAWFUL); /* AND can't give Yes */
 	offer_again();
 	assert_int_equal(give("ImmediateData", "Reject"), NEGO_OK);
 	assert_int_equal(nego.value[KEY_IMMEDIATE_DATA], 1); /* the default stays */
 	params_set_defaults(target.params);
 	target.params[PARAM_MAX_BURST] = 65536;
 	offer_again();
-	assert_int_equal(give("MaxBurstLength", "65537"), NEGO_BAD_ANSWER);
+	assert_int_equal(give("MaxBurstLength", "65537"), NEGO_UNLAWFUL);
 	offer_again();
 	assert_int_equal(give("MaxBurstLength", "4096"), NEGO_OK);
 	assert_int_equal(nego.value[KEY_MAX_BURST], 4096);
@@ -264,6 +261,10 @@ static void test_burst_order(void **state)
 	target.params[PARAM_MAX_BURST] = 131072;
 	restart();
 	assert_int_equal(nego.own[KEY_FIRST_BURST], 131072); /* 13.14: at most MaxBurstLength */
+	params_set_defaults(target.params);
+	restart();
+	expect("MaxBurstLength", "4096", "MaxBurstLength=4096");
+	expect("FirstBurstLength", "65536", "FirstBurstLength=4096");
 }
 
 #define TEST(fn) cmocka_unit_test_setup(fn, set_up)

@@ -48,6 +48,13 @@ class Step:
         self.count(code)
         return True
 
+    def last_line(self):
+        """What the step printed last, which may tell how far it is."""
+        with open(self.log, "rb") as log:
+            log.seek(max(0, os.path.getsize(self.log) - 1000))
+            lines = log.read().decode(errors="replace").split("\n")
+        return next((line.strip()[:100] for line in reversed(lines) if line.strip()), "")
+
     def end(self):
         """What the step left running ends with it."""
         try:
@@ -149,7 +156,8 @@ class Runner:
                     self.report(step)
                 self.start_some()
                 if time.monotonic() - self.last_sign > 60:
-                    self.say("running  " + ", ".join(f"{s.name} ({s.seconds:.0f} s)" for s in self.running))
+                    for step in self.running:
+                        self.say(f"running  {step.name:28} {step.seconds:7.1f} s  {step.last_line()}")
                 time.sleep(0.1)
         finally:
             for step in self.running:

@@ -250,6 +250,7 @@ static void *fixture_thread(void *arg)
 	nexus_open(&fixture.nexus, fixture.target, transport_id, sizeof(transport_id));
 	sem_post(&fixture.ready);
 	reactor_run(reactor_get(0));
+	sem_wait(&fixture.ready); /* whoever sent the last message is through with the reactor */
 	target_free(fixture.target);
 	workers_stop(1000);
 	reactors_stop();
@@ -506,6 +507,7 @@ static int fixture_end(void **state)
 
 	(void)state;
 	reactor_send(reactor_get(0), &message);
+	sem_post(&fixture.ready);
 	pthread_join(fixture.thread, NULL);
 	sem_destroy(&fixture.ready);
 	return 0;

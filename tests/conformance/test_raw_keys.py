@@ -177,8 +177,8 @@ def test_target_declares_its_receive_length(disk: Unit) -> None:
 
 
 def test_many_unknown_keys(disk: Unit) -> None:
-    """An answer to many keys may need several responses; all of them come."""
-    pairs = [(f"X-key{n:03}", "v") for n in range(300)]
+    """However many keys one request holds, each gets its answer."""
+    pairs = [(f"X-key{n:03}" + "a" * 50, "v") for n in range(50)]
     with phase(disk) as login:
         login.authenticate()
         login.step(OPERATIONAL, None, pairs)

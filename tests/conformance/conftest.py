@@ -33,6 +33,8 @@ SPECIAL = {
                   "TestUnitReady"),
     "readonly": ("Inquiry", "ModeSense6", "Read6", "Read10", "Read12", "Read16", "ReadCapacity10",
                  "ReadCapacity16", "ReadOnly", "TestUnitReady"),
+    "exponent": ("CompareAndWrite", "GetLBAStatus", "Inquiry", "ReadCapacity16", "Unmap", "WriteSame10",
+                 "WriteSame16"),
 }
 
 
@@ -117,7 +119,7 @@ def cu_rows(config: pytest.Config) -> Iterator[Any]:
     if settings.peer is not None:
         return
     for variant in special_variants(m for m in plan.of_kind("block") if m.can_write):
-        wanted = SPECIAL["removable" if variant.removable else "readonly"]
+        wanted = SPECIAL["removable" if variant.removable else "readonly" if variant.readonly else "exponent"]
         for test in cu.tests():
             if test.split(".")[1] in wanted:
                 yield pytest.param(variant, test)

@@ -127,7 +127,7 @@ class Reporter:
         case.outcome = FAILED
         text = str(report.longrepr)
         crash = getattr(report.longrepr, "reprcrash", None)
-        case.reason = case.reason or (crash.message if crash else text.strip().splitlines()[-1] if text else "?")
+        case.reason = case.reason or (crash.message if crash else text.strip().partition("\n")[0] or "?")
         case.details += text + "".join(f"\n--- {name} ---\n{body}" for name, body in report.sections)
         first = case.reason.splitlines()[0] if case.reason else ""
         self._say(f"FAILED {case.suite} {case.row} {case.column}: {first[:160]}")

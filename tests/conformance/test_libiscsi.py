@@ -20,13 +20,12 @@ def test_libiscsi(unit: Unit, variant: Variant, cu_test: str, allow: AllowList, 
     outcome = cu.run_test(cu_test, unit.url)
     if outcome.kind == "passed":
         return
-    kind = "skip" if outcome.kind == "skip" else "tool-defect"
-    entry = allow.find(cu_test, facts, kind, outcome.text)
+    entry = allow.find(cu_test, facts, outcome.kind, outcome.text)
     if entry is not None:
         note(request.node, allowed=entry.number)
         words = f"{outcome.text or 'failed'} [{entry.reason}; {entry.clause}]"
-        pytest.skip(words) if kind == "skip" else pytest.xfail(words)
-    if kind == "skip" and settings.peer is not None:
+        pytest.xfail(words) if entry.outcome == "tool-defect" else pytest.skip(words)
+    if outcome.kind == "skip" and settings.peer is not None:
         pytest.skip(outcome.text)
     tail = "\n".join(outcome.output.splitlines()[-60:])
     pytest.fail(f"{outcome.kind}: {outcome.text}\n{tail}", pytrace=False)

@@ -14,8 +14,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-OUTCOMES = ("skip", "tool-defect")
-CONDITIONS = ("module", "thin", "block_size", "readonly", "removable")
+# skip: the tool left it out.  tool-defect: it failed, and the tool is wrong.  no-store: it failed because
+# it reads what it wrote, and the store keeps nothing.
+OUTCOMES = ("skip", "tool-defect", "no-store")
+CONDITIONS = ("module", "thin", "block_size", "readonly", "removable", "exponent")
 _KNOWN = {"test", "outcome", "reason", "clause", "text", "sometimes", "where"}
 
 
@@ -39,8 +41,8 @@ class Entry:
         return all(_holds(wanted, facts.get(name)) for name, wanted in self.where.items())
 
     def excuses(self, test: str, facts: Mapping[str, Any], outcome: str, text: str) -> bool:
-        """Whether it allows this outcome, which the tool explains by text."""
-        return (self.outcome == outcome and self.covers(test, facts)
+        """Whether it allows this outcome (skip, or failed), which the tool explains by text."""
+        return ((self.outcome == "skip") == (outcome == "skip") and self.covers(test, facts)
                 and re.search(self.text, text) is not None)
 
     def __str__(self) -> str:

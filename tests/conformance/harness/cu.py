@@ -45,7 +45,7 @@ def tests() -> tuple[str, ...]:
 
 def command(test: str, url: str) -> list[str]:
     urls = [url, url] if test.startswith("ALL.MultipathIO.") else [url]
-    return [TOOL, "-d", "-V", "-t", test, *urls]
+    return [TOOL, "-d", "-S", "-V", "-t", test, *urls]
 
 
 def run_test(test: str, url: str, timeout: float = TIMEOUT) -> Outcome:

@@ -42,11 +42,13 @@ class Variant:
     block_size: int = 512
     readonly: bool = False
     removable: bool = False
+    exponent: int = 0  # logical blocks per physical block, as a power of two
 
     def __str__(self) -> str:
         words = [self.module, "thin" if self.thin else "thick", str(self.block_size)]
         words += ["ro"] if self.readonly else []
         words += ["rmb"] if self.removable else []
+        words += [f"pb{self.exponent}"] if self.exponent else []
         return "-".join(words)
 
     def facts(self) -> dict[str, Any]:
@@ -90,9 +92,10 @@ def block_variants(modules: Iterable[Module]) -> list[Variant]:
 
 
 def special_variants(modules: Iterable[Module]) -> list[Variant]:
-    """The units that only some tests are for: removable and read-only ones."""
+    """The units that only some tests are for: removable, read-only, several blocks in a physical one."""
     out = []
     for module in modules:
         thin = "discard" in module.capabilities
-        out += [Variant(module.name, thin, 512, removable=True), Variant(module.name, thin, 512, readonly=True)]
+        out += [Variant(module.name, thin, 512, removable=True), Variant(module.name, thin, 512, readonly=True),
+                Variant(module.name, thin, 512, exponent=3)]
     return out

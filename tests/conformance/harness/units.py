@@ -150,6 +150,7 @@ class Factory:
         params = [f"{name}=1" for name, wanted in (("thin_provisioning", variant.thin),
                                                    ("readonly", variant.readonly),
                                                    ("removable", variant.removable)) if wanted]
+        params += [f"lbppbe={variant.exponent}"] if variant.exponent else []
         if params:
             self.daemon.do("--op", "update", *where, "--params", ",".join(params))
         return target.unit(lun, block_size=variant.block_size, variant=variant, path=path)

@@ -287,6 +287,21 @@ def test_descriptor_sense(disk: Unit) -> None:
         assert result.sense.asc == scsi.INVALID_FIELD_IN_CDB and result.sense.field_pointer == 2
 
 
+def test_sense_format_parameter(disk: Unit, daemon: Daemon) -> None:
+    """The operator's sense_format is D_SENSE, whatever an initiator made of it meanwhile."""
+    def format_of_sense(session: Session) -> int:
+        session.clear_attentions()
+        sense = session.execute(scsi.inquiry(page=0xFE), read=255).sense
+        assert sense is not None
+        return sense.response_code
+
+    with disk.login() as session:
+        for value, code in (("1", 0x72), ("0", 0x70), ("1", 0x72)):
+            daemon.do("--op", "update", "--mode", "logicalunit", "--tid", str(disk.tid), "--lun", str(disk.lun),
+                      "--params", f"sense_format={value}")
+            assert format_of_sense(session) == code
+
+
 # -- APTPL
 
 

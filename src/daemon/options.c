@@ -92,21 +92,26 @@ static int take_portal(struct daemon_options *o, char *value)
 	return -1;
 }
 
+/* The value of a "key=value" pair, when it has that key and is not empty. */
+static char *value_of(char *pair, const char *key)
+{
+	size_t len = strlen(key);
+
+	return strncmp(pair, key, len) == 0 && pair[len] == '=' && pair[len + 1] ? pair + len + 1
+										 : NULL;
+}
+
 /* One key=value of --iscsi. */
 static int take_iscsi_pair(struct daemon_options *o, char *pair)
 {
-	char *value = strchr(pair, '=');
+	char *value;
 
-	if (value && value[1]) {
-		*value++ = '\0';
-		if (strcmp(pair, "portal") == 0)
-			return take_portal(o, value);
-		if (strcmp(pair, "nop_interval") == 0)
-			return take_number("--iscsi nop_interval", value, 0, 86400,
-					   &o->nop_interval);
-		if (strcmp(pair, "nop_count") == 0)
-			return take_number("--iscsi nop_count", value, 0, 1000, &o->nop_count);
-	}
+	if ((value = value_of(pair, "portal")))
+		return take_portal(o, value);
+	if ((value = value_of(pair, "nop_interval")))
+		return take_number("--iscsi nop_interval", value, 0, 86400, &o->nop_interval);
+	if ((value = value_of(pair, "nop_count")))
+		return take_number("--iscsi nop_count", value, 0, 1000, &o->nop_count);
 	fprintf(stderr, "--iscsi: '%s' is none of portal=, nop_interval=, nop_count=\n", pair);
 	return try_help(EINVAL);
 }

@@ -115,9 +115,9 @@ static const char *take_number(struct lu_number *field, const char *value, size_
 	text[len] = '\0';
 	errno = 0;
 	number = strtoull(text, &end, 0);
-	if (*end && param->type == SIZE)
-		shift = suffix_shift(*end++);
-	if (shift ? *end : text + len != end)
+	if (param->type == SIZE)
+		shift = suffix_shift(*end);
+	if (end[shift != 0])
 		return "is not a number";
 	if (errno || number > param->max >> shift)
 		return "is too large";

@@ -14,6 +14,8 @@
 
 #define EVENTS_A_TURN 64
 
+/* Never freed: whoever just sent a last message may still look whether its reader sleeps. */
+static struct reactor memory[REACTOR_MAX];
 static struct reactor *reactors[REACTOR_MAX];
 static unsigned nr_reactors;
 static __thread struct reactor *self;
@@ -164,7 +166,7 @@ void reactor_run(struct reactor *reactor)
 {
 	bool busy = false;
 
-	while (!atomic_load_explicit(&reactor->quit, memory_order_relaxed)) {
+	while (!atomic_load_explicit(&reactor->quit, memory_order_acquire)) {
 		turn(reactor, busy);
 		busy = run_deferred(reactor);
 	}
@@ -196,25 +198,20 @@ static void reactor_free(struct reactor *reactor)
 	close(reactor->epoll_fd);
 	if (reactor->pool)
 		bufpool_destroy(reactor->pool);
-	free(reactor);
 }
 
 static struct reactor *reactor_create(unsigned id, size_t buffer_bytes)
 {
-	struct reactor *r = aligned_alloc(64, sizeof(*r));
+	struct reactor *r = &memory[id];
 
-	if (!r)
-		return NULL;
 	memset(r, 0, sizeof(*r));
 	r->id = id;
 	r->now_ms = clock_ms();
 	for (int i = 0; i < DEFER_STAGES; i++)
 		list_init(&r->deferred[i]);
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (r->epoll_fd < 0 || mailbox_init(r)) {
-		free(r);
+	if (r->epoll_fd < 0 || mailbox_init(r))
 		return NULL;
-	}
 	r->pool = bufpool_create(buffer_bytes);
 	if (!r->pool) {
 		reactor_free(r);

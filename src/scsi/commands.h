@@ -10,8 +10,8 @@
 #include "scsi/opcode.h"
 #include "scsi/target.h"
 
-/* spc.c: INQUIRY, REPORT LUNS, REQUEST SENSE … for every device type, TEST UNIT READY for those with a
- * medium and for those without, and what a LUN without logical unit answers */
+/* spc.c: INQUIRY, REPORT LUNS, REQUEST SENSE … for every device type, TEST UNIT READY for those
+ * with a medium and for those without, and what a LUN without logical unit answers */
 extern const struct opcode_row spc_rows[];
 extern const struct opcode_row spc_medium_rows[];
 extern const struct opcode_row spc_no_medium_rows[];

@@ -85,10 +85,12 @@ enum opcode_result { OPCODE_FOUND, OPCODE_UNKNOWN, OPCODE_BAD_SERVICE_ACTION };
 enum opcode_result opcode_find(const struct command_set *set, const uint8_t *cdb,
 			       const struct opcode_row **row);
 /* False: it ended t with INVALID FIELD IN CDB at the first bit that the usage data forbid.  The
- * CONTROL byte and the service action are the core's business: a row's usage says nothing of them. */
+ * CONTROL byte and the service action are the core's business: a row's usage says nothing of them.
+ */
 bool opcode_check_cdb(struct scsi_task *t);
 
-/* All rows of a set, or those of one operation code, ascending by operation code and service action. */
+/* All rows of a set, or those of one operation code, ascending by operation code and service
+ * action. */
 const struct opcode_row *const *opcode_rows(const struct command_set *set, unsigned *count);
 const struct opcode_row *const *opcode_rows_of(const struct command_set *set, uint8_t opcode,
 					       unsigned *count);

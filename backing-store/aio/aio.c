@@ -69,7 +69,7 @@ static int probe(struct aio *aio, char *error, size_t error_size)
 	aio->async_flush = accepts(context, &iocb);
 	io_prep_pwritev2(&iocb, aio->file.fd, &nothing, 1, 0, RWF_DSYNC);
 	aio->async_fua = !aio->file.readonly && accepts(context, &iocb);
-	io_destroy(context);
+	atomic_store(&aio->spare, context);
 	return 0;
 }
 

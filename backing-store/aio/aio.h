@@ -19,6 +19,7 @@ struct aio {
 	unsigned int depth;             /* requests that the kernel may hold for one channel */
 	bool async_flush;               /* the kernel has IOCB_CMD_FDSYNC for this file */
 	bool async_fua;                 /* and takes RWF_DSYNC */
+	_Atomic(io_context_t) spare;    /* made at open, for the first channel that needs one */
 	struct channel *_Atomic closed; /* channels whose contexts are still to be destroyed */
 };
 

@@ -303,6 +303,14 @@ static int create_event(struct channel *channel)
 	return rc;
 }
 
+static int create_context(struct channel *channel, char *error, size_t error_size)
+{
+	channel->context = atomic_exchange(&channel->aio->spare, NULL);
+	if (channel->context)
+		return 0;
+	return aio_setup(channel->aio->depth, &channel->context, error, error_size);
+}
+
 /* True when the channel has what it needs, and makes it at first. */
 static bool prepare_channel(struct channel *channel)
 {
@@ -314,7 +322,7 @@ static bool prepare_channel(struct channel *channel)
 		return true;
 	if (channel->failed)
 		return false;
-	rc = aio_setup(aio->depth, &channel->context, error, sizeof(error));
+	rc = create_context(channel, error, sizeof(error));
 	if (!rc) {
 		rc = create_event(channel);
 		snprintf(error, sizeof(error), "eventfd: %s", strerror(-rc));
@@ -377,7 +385,10 @@ void aio_channel_close(void *store, void *opaque)
 void aio_channels_destroy(struct aio *aio)
 {
 	struct channel *channel = atomic_load(&aio->closed);
+	io_context_t spare = atomic_load(&aio->spare);
 
+	if (spare)
+		io_destroy(spare);
 	while (channel) {
 		struct channel *next = channel->next_closed;
 

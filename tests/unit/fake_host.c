@@ -335,13 +335,37 @@ const struct store_module *fake_module_load(const char *file)
 static int open_channel(struct fake_store *store)
 {
 	const struct tgt_bs_module *m = &store->module->descriptor;
+
+	store->channel = NULL;
+	if (m->thread_model != TGT_BS_REACTOR || !m->channel_open)
+		return 0;
+	return m->channel_open(store->store, (struct tgt_bs_reactor *)(void *)&reactor_tag,
+			       &store->channel);
+}
+
+static void close_channel(struct fake_store *store)
+{
+	const struct tgt_bs_module *m = &store->module->descriptor;
+
+	if (m->thread_model == TGT_BS_REACTOR && m->channel_close)
+		m->channel_close(store->store, store->channel);
+}
+
+int fake_channel_renew(struct fake_store *store)
+{
+	close_channel(store);
+	return open_channel(store);
+}
+
+static int set_up(struct fake_store *store)
+{
+	const struct tgt_bs_module *m = &store->module->descriptor;
 	int rc;
 
 	store->geometry = (struct tgt_bs_geometry){.struct_size = sizeof(store->geometry)};
 	rc = m->geometry(store->store, &store->geometry);
-	if (!rc && m->thread_model == TGT_BS_REACTOR && m->channel_open)
-		rc = m->channel_open(store->store, (struct tgt_bs_reactor *)(void *)&reactor_tag,
-				     &store->channel);
+	if (!rc)
+		rc = open_channel(store);
 	if (rc) {
 		snprintf(store->error, sizeof(store->error), "geometry or channel: %s",
 			 strerror(-rc));
@@ -370,7 +394,7 @@ int fake_store_open(struct fake_store *store, const struct store_module *module,
 	args.values = store->values;
 	rc = module->descriptor.open(&args, &store->store, store->error, sizeof(store->error));
 	if (!rc)
-		rc = open_channel(store);
+		rc = set_up(store);
 	if (rc) {
 		store_free_values(module, store->values);
 		store->values = NULL;
@@ -382,8 +406,7 @@ void fake_store_close(struct fake_store *store)
 {
 	const struct tgt_bs_module *m = &store->module->descriptor;
 
-	if (m->thread_model == TGT_BS_REACTOR && m->channel_close)
-		m->channel_close(store->store, store->channel);
+	close_channel(store);
 	m->close(store->store);
 	store_free_values(store->module, store->values);
 	store->values = NULL;

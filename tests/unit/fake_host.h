@@ -53,6 +53,10 @@ int fake_store_open(struct fake_store *store, const struct store_module *module,
 /* Closes channel and store.  Every request must have completed. */
 void fake_store_close(struct fake_store *store);
 
+/* Closes the channel and opens a new one, as another reactor would.  0 or what channel_open() said.
+ */
+int fake_channel_renew(struct fake_store *store);
+
 /* A request and what became of it. */
 struct fake_request {
 	struct tgt_bs_request bs;

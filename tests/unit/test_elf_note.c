@@ -8,13 +8,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "store/elf_note.h"
-#include "temp_dir.h"
 #include "util/cleanup.h"
 
 #define GOOD TGT_BUILD_DIR "/tests/fixtures/modules/good/bs_good.so"
@@ -48,8 +48,7 @@ static int free_image(void **state)
 
 static int read_note_of(size_t length, struct tgt_bs_note *note)
 {
-	CLEANUP_CLOSE int fd =
-	    open(temp_path("image"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	CLEANUP_CLOSE int fd = memfd_create("image", MFD_CLOEXEC);
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, image, length), (ssize_t)length);

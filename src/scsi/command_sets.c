@@ -31,6 +31,17 @@ const struct command_set tape_commands = {
     .tables = tape_tables,
 };
 
+/* What the core answers for a device that is passed through; all else is the device's. */
+static const struct opcode_row *const passthrough_tables[] = {
+    passthrough_rows, spc_shared_rows, reserve_rows, pr_rows, NULL,
+};
+const struct command_set passthrough_commands = {
+    .device_type = 0x1f,
+    .name = "passthrough",
+    .tables = passthrough_tables,
+    .fallback = &passthrough_any_row,
+};
+
 /* SAM-5 4.7.4: INQUIRY, REPORT LUNS and REQUEST SENSE are answered for an incorrect LUN too. */
 static const struct opcode_row *const no_lu_tables[] = {spc_no_lu_rows, NULL};
 const struct command_set no_lu_commands = {
@@ -44,5 +55,6 @@ void opcode_init(void)
 	opcode_register(&disk_commands);
 	opcode_register(&controller_commands);
 	opcode_register(&tape_commands);
+	opcode_register(&passthrough_commands);
 	opcode_register(&no_lu_commands);
 }

@@ -16,6 +16,8 @@ extern const struct opcode_row spc_rows[];
 extern const struct opcode_row spc_medium_rows[];
 extern const struct opcode_row spc_no_medium_rows[];
 extern const struct opcode_row spc_no_lu_rows[];
+/* of those, what the core answers for every kind of device */
+extern const struct opcode_row spc_shared_rows[];
 /* rsoc.c: REPORT SUPPORTED OPERATION CODES and TASK MANAGEMENT FUNCTIONS */
 extern const struct opcode_row rsoc_rows[];
 /* mode.c: MODE SENSE/SELECT(6/10); log.c: LOG SENSE */
@@ -31,6 +33,9 @@ extern const struct opcode_row sbc_provisioning_rows[];
 extern const struct opcode_row sbc_rows[];
 /* ssc.c */
 extern const struct opcode_row ssc_rows[];
+/* passthrough.c; and the row of every command that has none */
+extern const struct opcode_row passthrough_rows[];
+extern const struct opcode_row passthrough_any_row;
 
 /* ---- mode.c: mode pages of an LU (SPC-5 7.5, SBC-4 6.5) ---- */
 int mode_state_create(

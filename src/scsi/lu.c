@@ -215,6 +215,8 @@ static const struct command_set *commands_for(const struct lu_config *config)
 		return &disk_commands;
 	case TGT_BS_TAPE:
 		return &tape_commands;
+	case TGT_BS_PASSTHROUGH:
+		return &passthrough_commands;
 	default:
 		return NULL;
 	}

@@ -117,9 +117,6 @@ enum opcode_result opcode_find(const struct command_set *set, const uint8_t *cdb
 	unsigned count;
 	const struct opcode_row *const *rows = opcode_rows_of(set, cdb[0], &count);
 
-	*row = NULL;
-	if (!count)
-		return OPCODE_UNKNOWN;
 	for (unsigned i = 0; i < count; i++) {
 		if (rows[i]->service_action == NO_SERVICE_ACTION ||
 		    rows[i]->service_action == service_action(cdb)) {
@@ -127,7 +124,10 @@ enum opcode_result opcode_find(const struct command_set *set, const uint8_t *cdb
 			return OPCODE_FOUND;
 		}
 	}
-	return OPCODE_BAD_SERVICE_ACTION;
+	*row = set->fallback;
+	if (*row)
+		return OPCODE_FOUND;
+	return count ? OPCODE_BAD_SERVICE_ACTION : OPCODE_UNKNOWN;
 }
 
 static unsigned control_byte(const struct opcode_row *row)

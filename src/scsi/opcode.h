@@ -65,11 +65,13 @@ struct command_set {
 	const char *name;    /* as tgtadm prints it: "disk", "cd/dvd", "controller" … */
 	const struct opcode_row *const
 	    *tables; /* NULL-terminated list of tables, each ended by .run NULL */
+	const struct opcode_row *fallback; /* for CDBs that have no row; or NULL */
 };
 
 extern const struct command_set disk_commands;
 extern const struct command_set controller_commands;
 extern const struct command_set tape_commands;
+extern const struct command_set passthrough_commands;
 /* Commands for a LUN without logical unit. */
 extern const struct command_set no_lu_commands;
 

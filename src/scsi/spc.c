@@ -299,6 +299,12 @@ const struct opcode_row spc_no_medium_rows[] = {
     {.run = NULL},
 };
 
+const struct opcode_row spc_shared_rows[] = {
+    REQUEST_SENSE_ROW,
+    REPORT_LUNS_ROW,
+    {.run = NULL},
+};
+
 const struct opcode_row spc_no_lu_rows[] = {
     INQUIRY_ROW,
     REQUEST_SENSE_ROW,

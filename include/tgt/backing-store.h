@@ -255,7 +255,7 @@ struct tgt_bs_geometry {
 	uint64_t size;                /* bytes of the medium */
 	uint32_t physical_block_size; /* 0: unknown */
 	uint32_t memory_alignment;    /* of iov_base; a power of two, at most 4096; 0 means 1 */
-	uint32_t io_alignment;        /* of offset, length and each iov_len; a power of two; 0 means 1 */
+	uint32_t io_alignment; /* of offset, length and each iov_len; a power of two; 0 means 1 */
 	uint32_t optimal_io_size;     /* 0: no preference */
 	uint64_t max_transfer;        /* per request; 0: no limit */
 	uint32_t discard_granularity; /* 0: unknown */

@@ -16,6 +16,7 @@ from harness.bench import Bench
 from harness.daemon import Daemon
 from harness.modules import Plan, Variant, block_variants, special_variants
 from harness.options import Settings, add_options, make_plan, peer_variant
+from harness.sg import Sg, shim
 from harness.units import Target, Unit
 
 pytest_plugins = ["report"]
@@ -192,6 +193,17 @@ def unit(bench: Bench, variant: Variant, request: pytest.FixtureRequest) -> Iter
     report = request.node.stash.get(CALL, None)
     if report is None or report.failed or hasattr(report, "wasxfail"):
         bench.renew(variant)
+
+
+@pytest.fixture(scope="session")
+def shim_file(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shim(settings, tmp_path_factory.mktemp("shim"))
+
+
+@pytest.fixture
+def sg(shim_file: Path, unit: Unit) -> Sg:
+    """sg3_utils on the unit that this test shares with others."""
+    return Sg(shim_file, unit)
 
 
 @pytest.fixture

@@ -24,6 +24,10 @@ if(TGT_WERROR)
 endif()
 
 add_link_options(-Wl,--as-needed)
+if((TGT_ASAN OR TGT_TSAN) AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+	# gcc takes its own instrumentation for uses of what isn't set
+	add_compile_options(-Wno-maybe-uninitialized)
+endif()
 if(TGT_ASAN)
 	add_compile_options(-O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 	add_link_options(-fsanitize=address,undefined)

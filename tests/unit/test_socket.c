@@ -81,7 +81,7 @@ static void what_a_dead_daemon_left_is_replaced(void **state)
 static void a_listener_without_lock_is_left_alone(void **state)
 {
 	const char *path = temp_path("foreign.0");
-	CLEANUP_CLOSE int fd = other_socket(path, true);
+	CLEANUP_CLOSE __attribute__((unused)) int fd = other_socket(path, true);
 	struct mgmt_socket s;
 
 	(void)state;

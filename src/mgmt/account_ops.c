@@ -62,9 +62,10 @@ static bool account_target(struct mgmt_request *r)
 	if (!a->has_tid || !a->tid)
 		return true;
 	r->target = iscsi_target_find((uint32_t)a->tid);
-	if (!r->target)
-		mgmt_fail(r, EINVAL, "can't find the target", NULL);
-	return r->target;
+	if (r->target)
+		return true;
+	mgmt_fail(r, EINVAL, "can't find the target", NULL);
+	return false;
 }
 
 static void account_bind(struct mgmt_request *r)

@@ -608,7 +608,7 @@ unsigned int fake_timers(void)
 
 void *fake_buffer(size_t length, int fill)
 {
-	void *buf;
+	void *buf = NULL;
 
 	must(posix_memalign(&buf, 4096, length ? length : 1) == 0, "out of memory");
 	memset(buf, fill, length);

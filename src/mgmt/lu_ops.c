@@ -157,8 +157,10 @@ static void created(void *arg, struct lu *lu, const char *error)
 		if (lu)
 			lu_destroy(lu, NULL, NULL);
 	} else if (!lu) {
-		mgmt_invalid(r, "%s: %s", r->args.backing_store ? r->args.backing_store : "no path",
-			     error);
+		const char *path = r->args.backing_store;
+		bool named = !path || strstr(error, path);
+
+		mgmt_invalid(r, "%s%s%s", named ? "" : path, named ? "" : ": ", error);
 	} else {
 		r->lu = lu;
 		target_publish_lu(r->target->scsi, lu, published, r);

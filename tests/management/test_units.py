@@ -47,7 +47,7 @@ def test_json_tells_the_reason(target):
     done = target.adm("--op", "new", "--mode", "lu", "--tid", "1", "--lun", "1", "-b", "/nonexistent", "--json")
     assert done.returncode == 22
     assert done.stderr == "tgtadm: invalid request\n"
-    assert '"detail": "/nonexistent: /nonexistent: No such file or directory"' in done.stdout
+    assert '"detail": "/nonexistent: No such file or directory"' in done.stdout
 
 
 def test_file_that_vanished(target, image):

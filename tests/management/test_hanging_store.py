@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""A store that hangs delays itself: not the requests behind it, the other units, or the end of the daemon."""
+import shutil
+import signal
+import time
+
+import pytest
+from daemons import BUILD, STORES
+from iscsi import scsi
+from iscsi.login import Login, login
+
+
+@pytest.fixture
+def hanging(start, tmp_path):
+    """A daemon that has the store, and the folder in which files tell it where to hang."""
+    stores, folder = tmp_path / "stores", tmp_path / "hang"
+    shutil.copytree(STORES, stores)
+    shutil.copy(BUILD / "tests/fixtures/hanging/bs_hang.so", stores)
+    stores.chmod(0o755)
+    folder.mkdir()
+    daemon = start(store_dir=stores)
+    daemon.name = daemon.target()
+    yield daemon, folder
+    for file in folder.iterdir():
+        file.unlink()
+
+
+def users(daemon):
+    return next(m for m in daemon.show("backingstore")["modules"] if m["name"] == "hang")["luns"]
+
+
+def timed(call):
+    started = time.monotonic()
+    return call(), time.monotonic() - started
+
+
+def wait_until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_open(hanging, image):
+    """The request is given up; what opens after all is closed again, also when its target is gone."""
+    daemon, folder = hanging
+    (folder / "open").touch()
+    done, seconds = timed(lambda: daemon.adm("--op", "new", "--mode", "lu", "--tid", "1", "--lun", "1", "-E", "hang",
+                                             "-b", str(folder)))
+    assert (done.returncode, done.stderr) == (110, "tgtadm: the backing store doesn't open\n")
+    assert 25 < seconds < 40
+    assert daemon.luns() == {}
+    daemon.unit(image)
+    daemon.do("--op", "delete", "--mode", "target", "--tid", "1")
+    (folder / "open").unlink()
+    daemon.target()
+    daemon.unit(folder, "--bstype", "hang")
+    assert users(daemon) == [{"tid": 1, "lun": 1}]
+
+
+def test_close(hanging):
+    """The unit is gone at once for initiators; its number is free although the store still closes."""
+    daemon, folder = hanging
+    daemon.unit(folder, "--bstype", "hang")
+    (folder / "close").touch()
+    _, seconds = timed(lambda: daemon.do("--op", "delete", "--mode", "lu", "--tid", "1", "--lun", "1"))
+    assert seconds < 10
+    assert "its store has not ended yet" in daemon.log()
+    assert daemon.luns() == {}
+    daemon.unit(folder, "--bstype", "hang")
+    _, seconds = timed(lambda: daemon.do("--op", "delete", "--mode", "target", "--tid", "1"))
+    assert seconds < 10
+    assert daemon.show("target") == {"targets": []}
+
+
+def test_reading(hanging, image):
+    """A command that hangs: the other unit serves, the session and the unit can be ended."""
+    daemon, folder = hanging
+    daemon.unit(folder, "--bstype", "hang")
+    daemon.unit(image, lun=2)
+    session = login("127.0.0.1", daemon.port, Login(daemon.name))
+    for lun in (1, 2):
+        session.clear_attentions(lun)
+    (folder / "io").touch()
+    for _ in range(4):
+        session.start(scsi.read10(0, 1), lun=1, read=512)
+    for _ in range(20):
+        assert session.execute(scsi.read10(0, 1), lun=2, read=512, timeout=5).good
+    _, seconds = timed(lambda: daemon.do("--op", "delete", "--mode", "lu", "--tid", "1", "--lun", "1"))
+    assert seconds < 10
+    session.clear_attentions(2)
+    assert session.execute(scsi.read10(0, 1), lun=2, read=512, timeout=5).good
+    session.connection.close()
+
+
+@pytest.mark.parametrize("where", ["io", "close"])
+def test_end_of_the_daemon(hanging, where):
+    daemon, folder = hanging
+    daemon.unit(folder, "--bstype", "hang")
+    session = login("127.0.0.1", daemon.port, Login(daemon.name))
+    session.clear_attentions()
+    (folder / where).touch()
+    if where == "io":
+        session.start(scsi.read10(0, 1), read=512)
+        time.sleep(0.2)
+    daemon.process.send_signal(signal.SIGTERM)
+    _, seconds = timed(lambda: daemon.process.wait(30))
+    assert daemon.process.returncode == 0
+    assert seconds < 25
+    assert not daemon.socket.exists()
+    session.connection.close()

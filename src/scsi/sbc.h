@@ -84,6 +84,8 @@ extern const struct sbc_chunk_ops sbc_read_only_chunks;
 uint32_t sbc_write_flags(const struct scsi_task *t);
 /* After the last write: flushes when the data must be durable and are not yet, then GOOD. */
 void sbc_write_finished(struct scsi_task *t);
+/* The same when there were requests that know no FUA (DISCARD, WRITE_ZEROES) among them. */
+void sbc_zero_finished(struct scsi_task *t);
 /* Puts what the store has cached on the medium, then next(t); at once when it has no cache. */
 void sbc_flush(struct scsi_task *t, void (*next)(struct scsi_task *t));
 

@@ -161,10 +161,15 @@ static void flushed(struct scsi_task *t)
 
 void sbc_write_finished(struct scsi_task *t)
 {
-	/* what was deallocated or zeroed had no FUA */
-	bool by_request = t->store.bs.flags & TGT_BS_REQ_FUA;
+	if (t->store.bs.flags & TGT_BS_REQ_FUA)
+		task_good(t);
+	else
+		sbc_zero_finished(t);
+}
 
-	if (must_be_durable(t) && !by_request && store_can(t->lu->store, TGT_BS_CAN_FLUSH))
+void sbc_zero_finished(struct scsi_task *t)
+{
+	if (must_be_durable(t) && store_can(t->lu->store, TGT_BS_CAN_FLUSH))
 		task_submit_store(t, TGT_BS_FLUSH, 0, 0, 0, NULL, flushed);
 	else
 		task_good(t);

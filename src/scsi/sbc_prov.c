@@ -98,7 +98,7 @@ static void zero_next(struct scsi_task *t)
 		if (t->row->opcode == 0x42)
 			next_descriptor(t);
 		else
-			sbc_write_finished(t);
+			sbc_zero_finished(t);
 	} else if (head || left < align) {
 		zero_by_chunks(t, head && head < left ? head : left < align ? left : align);
 	} else if (zero_mode(t) == ZERO_WRITE) {
@@ -167,7 +167,7 @@ static void next_descriptor(struct scsi_task *t)
 	uint8_t d[UNMAP_DESCRIPTOR];
 
 	if (i == count) {
-		sbc_write_finished(t);
+		sbc_zero_finished(t);
 		return;
 	}
 	databuf_read(&t->data, UNMAP_HEADER + i * UNMAP_DESCRIPTOR, d, sizeof(d));

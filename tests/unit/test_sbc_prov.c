@@ -242,6 +242,37 @@ static void a_request_not_supported_after_all_is_done_by_writing(void **state)
 	disk_close(d);
 }
 
+/* With WCE = 0 what was discarded is durable too, though the pieces around it were written with
+ * FUA. */
+static void without_a_write_cache_all_of_it_is_flushed(void **state)
+{
+	static const uint64_t ranges[][2] = {{3, 30}};
+	struct mem_config config = thin;
+	uint8_t list[512], page[4 + 20] = {0, 0, 0, 0, 0x08, 0x12};
+	struct disk *d;
+
+	(void)state;
+	config.alignment = 4096;
+	config.caps |= TGT_BS_CAN_FUA;
+	config.geo_flags |= TGT_BS_GEO_VOLATILE_CACHE;
+	d = disk_open(&config);
+	assert_good(d, COMMAND(d, NULL, 0, 24, 0x1a, 0x08, 0x08, 0, 24, 0));
+	memcpy(page + 4, d->in + 4, 20);
+	assert_int_equal(page[6] & 0x04, 0x04);
+	page[6] &= 0xfb; /* WCE */
+	assert_good(d, COMMAND(d, page, 24, 0, 0x15, 0x10, 0, 0, 24, 0));
+	d->nr_log = 0;
+	assert_good(d, unmap(d, list, unmap_list(list, 1, ranges)));
+	assert_int_equal(count_log(d, TGT_BS_DISCARD), 1);
+	assert_int_equal(d->log[d->nr_log - 1].op, TGT_BS_FLUSH);
+	/* and any write is one with FUA */
+	d->nr_log = 0;
+	assert_good(d, COMMAND(d, list, 512, 0, 0x8a, 0, B8(8), B4(1), 0, 0));
+	assert_int_equal(d->log[d->nr_log - 1].op, TGT_BS_WRITE);
+	assert_int_equal(d->log[d->nr_log - 1].flags, TGT_BS_REQ_FUA);
+	disk_close(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +285,7 @@ int main(void)
 	    cmocka_unit_test(write_same_unmaps_only_zeroes),
 	    cmocka_unit_test(write_same_refuses_what_its_limits_forbid),
 	    cmocka_unit_test(a_request_not_supported_after_all_is_done_by_writing),
+	    cmocka_unit_test(without_a_write_cache_all_of_it_is_flushed),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_start, fixture_end);

@@ -72,14 +72,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def variants(config: pytest.Config, selection: str) -> list[Variant]:
-    """The units that a test runs on.  storing: not on stores that keep nothing; basic: one of each
-    block size; one: the first that stores."""
+    """The units that a test runs on.  storing: not on stores that keep nothing; not-storing: on those
+    only; basic: one of each block size; one: the first that stores."""
     settings, plan = config.stash[SETTINGS], config.stash[PLAN]
     if settings.peer is not None:
         return [peer_variant(settings.peer)]
     found = [v for v in block_variants(plan.of_kind("block")) if plan_can_write(plan, v)]
+    keeps_nothing = config.stash[ALLOW].not_storing
+    if selection == "not-storing":
+        return [v for v in found if v.module in keeps_nothing]
     if selection in ("storing", "one"):
-        found = [v for v in found if v.module not in config.stash[ALLOW].not_storing] or found
+        storing = [v for v in found if v.module not in keeps_nothing]
+        found = storing if selection == "storing" else storing or found
     if selection == "basic":
         best: dict[tuple[str, int], Variant] = {}
         for variant in found:
@@ -102,7 +106,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         rows = list(cu_rows(config))
         metafunc.parametrize(("variant", "cu_test"), rows, ids=[f"{row.values[0]}-{row.values[1]}" for row in rows])
         return
-    marker = metafunc.definition.get_closest_marker("variants")
+    marker = metafunc.definition.get_closest_marker("variants")  # the function's own before the file's
     chosen = variants(config, marker.args[0] if marker else "all")
     metafunc.parametrize("variant", chosen, ids=str)
 
@@ -130,11 +134,15 @@ def cu_rows(config: pytest.Config) -> Iterator[Any]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what this run can't do or wasn't asked for."""
     settings = config.stash[SETTINGS]
+    one_variant = Variant("")
     keep, drop = [], []
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         wanted = True
-        if settings.peer is not None and "daemon" in names:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and not isinstance(callspec.params.get("variant", one_variant), Variant):
+            wanted = False  # no unit of the kind that it is for
+        elif settings.peer is not None and "daemon" in names:
             wanted = False  # needs management of the target
         elif not settings.managed and settings.peer is None and "bench" in names:
             wanted = False  # nothing to talk to: the harness's own tests only

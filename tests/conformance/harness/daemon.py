@@ -21,9 +21,11 @@ CONTROL_PORT = "1"  # the socket lies in the daemon's own folder, so the number 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 
-# What sanitizers and the C library print before they end a process, or instead of ending it.
+# What sanitizers and the C library print before they end a process, or instead of ending it, and what
+# the daemon says of a store that breaks its contract.
 _REPORTS = re.compile(r"(ERROR|WARNING): (Address|Thread|Leak|Memory|UndefinedBehavior)Sanitizer|runtime error:"
-                      r"|Assertion .* failed|\*\*\* stack smashing|double free|corrupted size")
+                      r"|Assertion .* failed|\*\*\* stack smashing|double free|corrupted size"
+                      r"|completed a request .*twice")
 
 
 class DaemonError(AssertionError):

@@ -135,17 +135,25 @@ class Factory:
 
     def unit(self, target: Target, variant: Variant, lun: int = 1, size: int = SIZE) -> Unit:
         """Makes a logical unit as the variant says."""
+        path = self._path(target, self.module(variant.module), lun, size)
+        unit = target.unit(lun, block_size=variant.block_size, variant=variant, path=path)
+        self.attach(unit, size)
+        return unit
+
+    def attach(self, unit: Unit, size: int = SIZE) -> None:
+        """Makes the logical unit that a Unit describes, on the path that it has."""
+        variant = unit.variant
+        assert variant is not None
         module = self.module(variant.module)
-        path = self._path(target, module, lun, size)
         arguments = ["--bstype", module.name]
-        if path is not None:
-            arguments += ["-b", str(path)]
+        if unit.path is not None:
+            arguments += ["-b", str(unit.path)]
         if variant.block_size != 512:
             arguments += ["--blocksize", str(variant.block_size)]
         options = self._options(module, size)
         if options:
             arguments += ["--bsopts", options]
-        where = ["--mode", "logicalunit", "--tid", str(target.tid), "--lun", str(lun)]
+        where = ["--mode", "logicalunit", "--tid", str(unit.tid), "--lun", str(unit.lun)]
         self.daemon.do("--op", "new", *where, *arguments)
         params = [f"{name}=1" for name, wanted in (("thin_provisioning", variant.thin),
                                                    ("readonly", variant.readonly),
@@ -153,7 +161,10 @@ class Factory:
         params += [f"lbppbe={variant.exponent}"] if variant.exponent else []
         if params:
             self.daemon.do("--op", "update", *where, "--params", ",".join(params))
-        return target.unit(lun, block_size=variant.block_size, variant=variant, path=path)
+
+    def detach(self, unit: Unit) -> None:
+        """Deletes the logical unit; its file stays."""
+        self.daemon.do("--op", "delete", "--mode", "logicalunit", "--tid", str(unit.tid), "--lun", str(unit.lun))
 
     def _path(self, target: Target, module: Module, lun: int, size: int) -> Path | None:
         if not module.needs_path:

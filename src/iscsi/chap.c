@@ -14,6 +14,7 @@ struct algorithm {
 	const char *name; /* libcrypto's */
 };
 
+/* Strongest first. */
 static const struct algorithm algorithms[] = {
     {CHAP_SHA3_256, "SHA3-256"}, {CHAP_SHA256, "SHA256"}, {CHAP_SHA1, "SHA1"}, {CHAP_MD5, "MD5"}};
 
@@ -34,14 +35,23 @@ static bool works(unsigned number)
 	return md != NULL;
 }
 
-unsigned chap_choose(const char *list)
+static bool list_has(const char *list, unsigned number)
 {
 	char item[16];
 	uint64_t n;
 
 	while (text_list_next(&list, item, sizeof(item))) {
-		if (text_number(item, 255, &n) && works((unsigned)n))
-			return (unsigned)n;
+		if (text_number(item, 255, &n) && n == number)
+			return true;
+	}
+	return false;
+}
+
+unsigned chap_choose(const char *list)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++) {
+		if (list_has(list, algorithms[i].number) && works(algorithms[i].number))
+			return algorithms[i].number;
 	}
 	return 0;
 }

@@ -14,8 +14,8 @@
 /* Algorithms by their IANA number. */
 enum chap_algorithm { CHAP_MD5 = 5, CHAP_SHA1 = 6, CHAP_SHA256 = 7, CHAP_SHA3_256 = 8 };
 
-/* The first algorithm of a CHAP_A list that works here (RFC 7143 6.2.1: the list is in the order of
- * the initiator's preference; libcrypto may lack some); 0: none. */
+/* The strongest algorithm of a CHAP_A list that works here; 0: none.  RFC 7143 12.1.3 has the
+ * target take any one of those proposed, and libcrypto may lack some. */
 unsigned chap_choose(const char *list);
 
 /* The response: hash of identifier, secret and challenge.  Its length, or 0 when the algorithm

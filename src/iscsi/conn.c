@@ -61,7 +61,7 @@ static void on_event(struct fd_watch *watch, uint32_t events)
 		tx_writable(conn);
 	if (!conn_is_open(conn))
 		return;
-	if (events & EPOLLIN && !conn->paused)
+	if (events & EPOLLIN && conn->watch.events & EPOLLIN)
 		rx_readable(conn);
 	else if (events & (EPOLLERR | EPOLLHUP))
 		conn_close(conn, NULL);
@@ -148,7 +148,7 @@ void conn_set_events(struct conn *conn)
 {
 	uint32_t events = conn->tx.blocked ? EPOLLOUT : 0;
 
-	if (!conn->paused)
+	if (!conn->paused && !conn->stopped)
 		events |= EPOLLIN;
 	if (conn->watch.reactor)
 		reactor_modify(&conn->watch, events);
@@ -156,7 +156,7 @@ void conn_set_events(struct conn *conn)
 
 void conn_stop_reading(struct conn *conn)
 {
-	conn->paused = true;
+	conn->stopped = true;
 	conn_set_events(conn);
 }
 

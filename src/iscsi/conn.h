@@ -112,9 +112,11 @@ struct conn {
 	struct session *session; /* CONN_FULL, CONN_LOGOUT */
 	uint8_t phase;           /* enum conn_phase */
 	bool paused;             /* too much is queued to be sent: nothing is read */
+	bool stopped;            /* nothing is read any more */
 	bool parsing;
 	bool heard; /* something came since this was last cleared */
 	uint16_t cid;
+	unsigned nr_rejects;
 	uint32_t cmdsn; /* the next one, before there is a session and for discovery */
 	struct rx rx;
 	struct tx tx;

@@ -282,8 +282,9 @@ static bool step(struct conn *conn)
 
 static bool may_parse(const struct conn *conn)
 {
-	return !conn->paused && (conn->phase == CONN_LOGIN || conn->phase == CONN_DISCOVERY ||
-				 conn->phase == CONN_FULL);
+	return !conn->paused && !conn->stopped &&
+	       (conn->phase == CONN_LOGIN || conn->phase == CONN_DISCOVERY ||
+		conn->phase == CONN_FULL);
 }
 
 void rx_process(struct conn *conn)

@@ -100,7 +100,7 @@ struct session {
 	bool ended;
 	uint32_t max_recv, max_burst, first_burst;
 	uint32_t next_ttt;
-	unsigned nr_tasks, nr_immediate, nr_held, nr_dropped;
+	unsigned nr_tasks, nr_immediate, nr_held, nr_dropped, nr_tmfs;
 	struct iscsi_task *hash[TASK_HASH];
 	struct list held; /* struct held_pdu, ascending */
 	struct list tmfs; /* answered by the core, waiting for dropped tasks' data */

@@ -31,6 +31,7 @@ enum response {
 	REJECTED = 255,
 };
 
+#define REQUESTS_MAX 64u       /* at once; a store that hangs holds them up */
 #define PROTOCOL_LEVEL_QUERY 2 /* RFC 7144 4: QUERY TASK and what follows it */
 
 struct request {
@@ -83,6 +84,7 @@ static void answer(struct request *r)
 	struct session *s = r->session;
 
 	list_del(&r->link);
+	s->nr_tmfs--;
 	respond(s, r->itt, r->response);
 	if (r->function == TARGET_COLD_RESET && r->response == COMPLETE)
 		session_reset_target(s);
@@ -136,12 +138,15 @@ static void core_done(struct tmf *tmf, enum tmf_response response)
 
 static void submit(struct session *s, const uint8_t *bhs, unsigned function, struct scsi_task *task)
 {
-	struct request *r = calloc(1, sizeof(*r));
+	struct request *r = NULL;
 
+	if (s->nr_tmfs < REQUESTS_MAX)
+		r = calloc(1, sizeof(*r));
 	if (!r) {
 		respond(s, pdu_itt(bhs), REJECTED);
 		return;
 	}
+	s->nr_tmfs++;
 	list_init(&r->link);
 	r->session = s;
 	r->itt = pdu_itt(bhs);

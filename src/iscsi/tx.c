@@ -13,6 +13,7 @@
 #include "util/log.h"
 
 #define STALL_MS 60000u /* a peer that takes nothing for so long is gone */
+#define REJECTS_LOGGED 5u
 #define REPLIES_MAX 64u /* queued replies above which a connection isn't read */
 
 bool tx_init(struct tx *tx, unsigned slots)
@@ -220,7 +221,7 @@ static void pause_if_needed(struct conn *conn)
 {
 	bool paused = conn->tx.nr_replies > REPLIES_MAX;
 
-	if (paused == conn->paused || conn->phase == CONN_LOGOUT)
+	if (paused == conn->paused)
 		return;
 	conn->paused = paused;
 	conn_set_events(conn);
@@ -232,15 +233,11 @@ void tx_flush(struct conn *conn)
 {
 	struct tx *tx = &conn->tx;
 
-	if (tx->blocked || conn->phase == CONN_HANDOVER)
+	if (conn->phase == CONN_HANDOVER)
 		return;
-	for (;;) {
-		if (!conn_is_open(conn))
-			return;
+	while (!tx->blocked && conn_is_open(conn)) {
 		build(conn);
-		if (tx->first_iov == tx->last_iov)
-			break;
-		if (!send_batch(conn))
+		if (tx->first_iov == tx->last_iov || !send_batch(conn))
 			break;
 	}
 	if (conn_is_open(conn))
@@ -318,7 +315,9 @@ void conn_reject(struct conn *conn, const uint8_t *bhs, enum reject_reason reaso
 	if (!reply)
 		return;
 	reply->bhs[2] = (uint8_t)reason;
-	conn_log(conn, LOG_INFO, "rejected a PDU with opcode 0x%02x: reason 0x%02x",
-		 pdu_opcode(bhs), reason);
+	if (conn->nr_rejects++ < REJECTS_LOGGED)
+		conn_log(conn, LOG_INFO, "rejected a PDU with opcode 0x%02x: reason 0x%02x%s",
+			 pdu_opcode(bhs), reason,
+			 conn->nr_rejects == REJECTS_LOGGED ? "; more of them aren't logged" : "");
 	reply_queue(conn, reply);
 }

@@ -54,6 +54,29 @@ static struct work *take(struct work_gate **gate)
 	return w;
 }
 
+static void *worker(void *arg);
+
+static void start_thread(void)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	if (!pthread_create(&thread, &attr, worker, NULL))
+		pool.threads++;
+	pthread_attr_destroy(&attr);
+}
+
+/* Somebody for a job that may run; lock held. */
+static void call_one(void)
+{
+	if (pool.idle)
+		pthread_cond_signal(&pool.more);
+	else if (pool.threads < pool.max)
+		start_thread();
+}
+
 static void *worker(void *arg)
 {
 	sigset_t all;
@@ -75,6 +98,9 @@ static void *worker(void *arg)
 		if (list_empty(&pool.gates))
 			break;
 		w = take(&gate);
+		/* who was called for that job may have been this very thread */
+		if (!list_empty(&pool.gates))
+			call_one();
 		pool.busy++;
 		pthread_mutex_unlock(&pool.lock);
 		w->fn(w);
@@ -99,18 +125,6 @@ void work_gate_drain(struct work_gate *gate)
 		pthread_cond_wait(&pool.ended, &pool.lock);
 	gate->drainers--;
 	pthread_mutex_unlock(&pool.lock);
-}
-
-static void start_thread(void)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	if (!pthread_create(&thread, &attr, worker, NULL))
-		pool.threads++;
-	pthread_attr_destroy(&attr);
 }
 
 int workers_start(unsigned max_threads)
@@ -152,9 +166,6 @@ void workers_submit(struct work_gate *gate, struct work *work)
 	pthread_mutex_lock(&pool.lock);
 	list_add_tail(&gate->waiting, &work->link);
 	gate_update(gate);
-	if (pool.idle)
-		pthread_cond_signal(&pool.more);
-	else if (pool.threads < pool.max)
-		start_thread();
+	call_one();
 	pthread_mutex_unlock(&pool.lock);
 }

@@ -92,11 +92,36 @@ static void a_hung_gate_leaves_the_others_alone(void **state)
 	assert_int_equal(workers_stop(5000), 0);
 }
 
+/* Two jobs for one sleeper: it takes the first, which hangs; another thread must come for the
+ * second. */
+static void a_sleeper_is_called_for_one_job_only(void **state)
+{
+	struct work_gate dead, alive;
+	struct work stuck = {.fn = hang}, job = {.fn = quick};
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		atomic_store(&ended, 0);
+		assert_int_equal(workers_start(4), 0);
+		work_gate_init(&dead, 1);
+		work_gate_init(&alive, 1);
+		usleep(2000); /* the first thread falls asleep */
+		pthread_mutex_lock(&block);
+		workers_submit(&dead, &stuck);
+		workers_submit(&alive, &job);
+		wait_for(1);
+		pthread_mutex_unlock(&block);
+		wait_for(2);
+		assert_int_equal(workers_stop(5000), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_gate_caps_its_share),
 	    cmocka_unit_test(a_hung_gate_leaves_the_others_alone),
+	    cmocka_unit_test(a_sleeper_is_called_for_one_job_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,8 @@
 #define DEFAULT_STATE_DIR "/var/lib/tgtd"
 #define REACTOR_BUFFER_BYTES (128u << 20)
 
-/* How long running commands have to end, and then everything together. */
+/* How long the running request and then running commands have to end, and everything together. */
+#define REQUEST_ENDS_MS 2000
 #define SESSIONS_END_MS 10000
 #define ALL_END_MS 20000
 #define WORKERS_END_MS 1000
@@ -36,7 +37,8 @@
 static struct {
 	bool stopping;
 	struct fd_watch signals;
-	struct timer deadline;
+	struct timer request, deadline;
+	bool requests_ended;
 	unsigned int targets_left;
 } state = {.signals = {.fd = -1}};
 
@@ -80,7 +82,18 @@ static void sessions_ended(void *arg)
 
 static void requests_ended(void)
 {
+	if (state.requests_ended)
+		return;
+	state.requests_ended = true;
+	reactor_timer_cancel(&state.request);
 	iscsi_shutdown(SESSIONS_END_MS, sessions_ended, NULL);
+}
+
+static void request_is_slow(struct timer *timer)
+{
+	(void)timer;
+	log_warning("a management request has not ended");
+	requests_ended();
 }
 
 static void stop(void)
@@ -89,6 +102,8 @@ static void stop(void)
 		return;
 	state.stopping = true;
 	notify_manager("STOPPING=1");
+	state.request.fn = request_is_slow;
+	reactor_timer_arm(reactor_self(), &state.request, REQUEST_ENDS_MS);
 	state.deadline.fn = out_of_patience;
 	reactor_timer_arm(reactor_self(), &state.deadline, ALL_END_MS);
 	mgmt_stop(requests_ended);

@@ -128,11 +128,7 @@ struct creation {
 
 static void published(void *arg)
 {
-	struct mgmt_request *r = arg;
-
-	log_info("%s: %s %s", lu_name(r->lu), store_module(r->lu->store)->descriptor.name,
-		 r->lu->path ? r->lu->path : "");
-	mgmt_done(r, NULL);
+	mgmt_done(arg, NULL);
 }
 
 static void creation_is_slow(struct timer *timer)
@@ -146,6 +142,14 @@ static void creation_is_slow(struct timer *timer)
 		  MGMT_OPEN_WAIT_MS / 1000);
 }
 
+static void refuse_creation(struct mgmt_request *r, const char *error)
+{
+	const char *path = r->args.backing_store;
+	bool named = !path || strstr(error, path);
+
+	mgmt_invalid(r, "%s%s%s", named ? "" : path, named ? "" : ": ", error);
+}
+
 static void created(void *arg, struct lu *lu, const char *error)
 {
 	struct creation *c = arg;
@@ -153,16 +157,17 @@ static void created(void *arg, struct lu *lu, const char *error)
 
 	reactor_timer_cancel(&c->timer);
 	free(c);
-	if (!r) {
-		if (lu)
-			lu_destroy(lu, NULL, NULL);
-	} else if (!lu) {
-		const char *path = r->args.backing_store;
-		bool named = !path || strstr(error, path);
-
-		mgmt_invalid(r, "%s%s%s", named ? "" : path, named ? "" : ": ", error);
-	} else {
-		r->lu = lu;
+	/* when the daemon ends it doesn't wait for this, and the target may be gone */
+	if (lu && (!r || iscsi_target_find((uint32_t)r->args.tid) != r->target)) {
+		lu_destroy(lu, NULL, NULL);
+		lu = NULL;
+		error = "its target was deleted";
+	}
+	if (r && !lu) {
+		refuse_creation(r, error);
+	} else if (r) {
+		log_info("%s: %s %s", lu_name(lu), store_module(lu->store)->descriptor.name,
+			 lu->path ? lu->path : "");
 		target_publish_lu(r->target->scsi, lu, published, r);
 	}
 }

@@ -234,6 +234,9 @@ static void reopened(void *arg, const char *error)
 		free_update(u);
 		return;
 	}
+	/* when the daemon ends it doesn't wait for this, and the unit may be gone */
+	if (!error && atomic_load(&u->request->lu->removed))
+		error = "the unit was deleted";
 	if (!error) {
 		lu_change(u->request->lu, apply, applied, u);
 		return;

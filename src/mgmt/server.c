@@ -17,6 +17,7 @@
 
 #define MAX_LINE 65536u
 #define MAX_CONNECTIONS 64u
+#define ACCEPT_PAUSE_MS 200
 
 struct connection {
 	struct list link; /* in server.connections, longest idle first */
@@ -36,6 +37,7 @@ static void shut_down(struct deferred *deferred);
 static struct {
 	struct mgmt_socket socket;
 	struct fd_watch watch;
+	struct timer pause; /* nothing is accepted meanwhile */
 	struct list connections;
 	unsigned int nr_connections;
 	void (*shutdown)(void);
@@ -263,6 +265,12 @@ static void add_connection(int fd)
 	}
 }
 
+static void go_on_listening(struct timer *timer)
+{
+	(void)timer;
+	reactor_modify(&server.watch, EPOLLIN);
+}
+
 static void listener_event(struct fd_watch *watch, uint32_t events)
 {
 	int fd;
@@ -273,6 +281,13 @@ static void listener_event(struct fd_watch *watch, uint32_t events)
 			make_room();
 		add_connection(fd);
 	}
+	if (errno != EMFILE && errno != ENFILE)
+		return;
+	/* who waits keeps the listener ready: without a pause the loop would spin */
+	make_room();
+	reactor_modify(watch, 0);
+	server.pause.fn = go_on_listening;
+	reactor_timer_arm(watch->reactor, &server.pause, ACCEPT_PAUSE_MS);
 }
 
 int mgmt_open(const char *path)
@@ -297,6 +312,7 @@ int mgmt_serve(void (*shutdown)(void))
 
 static void stop_listening(void)
 {
+	reactor_timer_cancel(&server.pause);
 	reactor_unwatch(&server.watch);
 	mgmt_socket_hide(&server.socket);
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A store that hangs delays itself: not the requests behind it, the other units, or the end of the daemon."""
+import json
 import shutil
 import signal
 import time
@@ -91,6 +92,37 @@ def test_reading(hanging, image):
     session.clear_attentions(2)
     assert session.execute(scsi.read10(0, 1), lun=2, read=512, timeout=5).good
     session.connection.close()
+
+
+def test_end_while_a_store_opens(hanging, image):
+    """The request is not waited for; sessions are ended as always."""
+    daemon, folder = hanging
+    daemon.unit(image)
+    session = login("127.0.0.1", daemon.port, Login(daemon.name))
+    session.clear_attentions()
+    (folder / "open").touch()
+    with daemon.connect() as peer:
+        peer.sendall(json.dumps({"op": "new", "mode": "lu", "tid": 1, "lun": 2, "bstype": "hang",
+                                 "backing_store": str(folder)}).encode() + b"\n")
+        wait_until(lambda: daemon_waits(daemon))
+        daemon.process.send_signal(signal.SIGTERM)
+        time.sleep(3)
+        (folder / "open").unlink()  # it opens after all, while everything else ends or has ended
+        assert daemon.process.wait(30) == 0
+    assert "is logged out" in daemon.log()
+    session.connection.close()
+
+
+def daemon_waits(daemon):
+    """A request is under way when the next one isn't answered."""
+    with daemon.connect() as peer:
+        peer.settimeout(0.2)
+        peer.sendall(b'{"op":"show","mode":"system"}\n')
+        try:
+            peer.recv(1)
+        except TimeoutError:
+            return True
+    return False
 
 
 @pytest.mark.parametrize("where", ["io", "close"])

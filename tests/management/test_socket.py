@@ -2,6 +2,7 @@
 """The management socket: who may use it, what it does with nonsense, and that nobody holds it up."""
 import json
 import os
+import resource
 import shutil
 import socket
 import stat
@@ -150,6 +151,30 @@ def test_idle_connections_make_room(daemon):
     finally:
         for peer in idle:
             peer.close()
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_no_file_descriptors_left(daemon):
+    """Who can't be let in waits; the daemon doesn't spin, and goes on once there are some again."""
+    pid = daemon.process.pid
+    limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    used = max(map(int, os.listdir(f"/proc/{pid}/fd"))) + 1
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, limit[1]))
+    with daemon.connect() as peer:
+        peer.sendall(json.dumps(SHOW).encode() + b"\n")
+        peer.settimeout(1)
+        before = cpu_seconds(pid)
+        with pytest.raises(TimeoutError):
+            peer.recv(1)
+        assert cpu_seconds(pid) - before < 0.3
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+        peer.settimeout(20)
+        assert read_answer(peer)["rc"] == 0
 
 
 def test_clients_at_the_same_time(daemon):

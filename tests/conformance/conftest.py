@@ -73,8 +73,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def variants(config: pytest.Config, selection: str) -> list[Variant]:
     """The units that a test runs on.  storing: not on stores that keep nothing; not-storing: on those
-    only; basic: one of each block size; one: the first that stores."""
+    only; basic: one of each block size; one: the first that stores; tape, passthrough: modules of that kind."""
     settings, plan = config.stash[SETTINGS], config.stash[PLAN]
+    if selection in ("tape", "passthrough"):  # of that kind, not a disk
+        return [] if settings.peer is not None else [Variant(module.name) for module in plan.of_kind(selection)]
     if settings.peer is not None:
         return [peer_variant(settings.peer)]
     found = [v for v in block_variants(plan.of_kind("block")) if plan_can_write(plan, v)]

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""A device passed through, over the wire: the device that tests/fixtures/fakesg pretends stands in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from harness.daemon import Daemon
+from harness.modules import Plan, Variant
+from harness.options import Settings
+from harness.units import Factory, Unit
+from iscsi import scsi
+from iscsi.scsi import Key, Status
+from iscsi.session import Session
+
+pytestmark = pytest.mark.variants("passthrough")
+
+BLOCKS = 2048
+
+
+@pytest.fixture
+def device(settings: Settings, plan: Plan, variant: Variant) -> Iterator[Unit]:
+    """A daemon for which a file is a device, and a unit on it."""
+    assert settings.build is not None
+    fake = settings.build / "tests" / "fixtures" / "fakesg" / "fakesg.so"
+    assert fake.exists(), f"{fake}: not built"
+    asan = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]))
+    daemon = settings.daemon(plan, env={"LD_PRELOAD": str(fake), "ASAN_OPTIONS": asan})
+    daemon.start()
+    try:
+        target = Factory(daemon, plan).target()
+        path = daemon.folder / "disk.fakesg"
+        with open(path, "wb") as file:
+            file.truncate(BLOCKS * 512)
+        unit = target.unit(variant=variant, path=path)
+        daemon.do("--op", "new", "--mode", "logicalunit", "--tid", str(unit.tid), "--lun", str(unit.lun),
+                  "--device-type", "pt", "--bstype", variant.module, "-b", str(path))
+        yield unit
+        problems = daemon.stop()
+    finally:
+        daemon.kill()
+        daemon.clean()
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def session(device: Unit) -> Iterator[Session]:
+    with device.login() as session:
+        yield session
+
+
+def test_inquiry(session: Session) -> None:
+    """It is the device that says what it is."""
+    result = session.execute(scsi.inquiry(), read=255)
+    assert result.good and result.data[8:25] == b"FAKE    SCSI DISK" and result.underflow == 255 - 36
+
+
+@pytest.mark.smoke
+def test_data(session: Session) -> None:
+    """WRITE and READ go through, in one piece and in many."""
+    for lba, blocks in ((0, 1), (7, 200), (1000, 1048)):
+        data = os.urandom(blocks * 512)
+        assert session.execute(scsi.write10(lba, blocks), data_out=data).good
+        result = session.execute(scsi.read16(lba, blocks), read=len(data))
+        assert result.good and result.data == data
+
+
+def test_device_errors(session: Session) -> None:
+    """The device's sense data and status come back as they are."""
+    result = session.execute(scsi.read10(BLOCKS, 1), read=512)
+    assert result.sense is not None and (result.sense.key, result.sense.asc) == (Key.ILLEGAL_REQUEST, 0x2100)
+    assert not result.data
+    assert session.execute(bytes([0xC0, 2, Status.BUSY]) + bytes(7)).status == Status.BUSY
+    result = session.execute(bytes([0xC0, 0, 1]) + bytes(7))  # DID_NO_CONNECT
+    assert result.sense is not None and result.sense.key == Key.NOT_READY
+    assert session.execute(scsi.test_unit_ready()).good
+
+
+def test_what_the_target_answers(session: Session, device: Unit) -> None:
+    """REPORT LUNS and reservations are the target's: the device has neither."""
+    assert session.execute(scsi.report_luns(), read=4096).good
+    with device.login(initiator="iqn.2026-01.org.example.test:other") as other:
+        assert session.execute(bytes([0x16, 0, 0, 0, 0, 0])).good  # RESERVE(6)
+        assert other.execute(scsi.write10(0, 1), data_out=bytes(512)).status == Status.RESERVATION_CONFLICT
+        assert other.execute(scsi.inquiry(), read=36).good
+        assert session.execute(bytes([0x17, 0, 0, 0, 0, 0])).good
+        assert other.execute(scsi.write10(0, 1), data_out=bytes(512)).good

@@ -284,7 +284,6 @@ static void listener_event(struct fd_watch *watch, uint32_t events)
 	if (errno != EMFILE && errno != ENFILE)
 		return;
 	/* who waits keeps the listener ready: without a pause the loop would spin */
-	make_room();
 	reactor_modify(watch, 0);
 	server.pause.fn = go_on_listening;
 	reactor_timer_arm(watch->reactor, &server.pause, ACCEPT_PAUSE_MS);

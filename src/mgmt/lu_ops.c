@@ -96,6 +96,11 @@ bool mgmt_check_flags(struct mgmt_request *r, const struct store_module *module,
 	return true;
 }
 
+static bool good_block_size(uint32_t size)
+{
+	return size >= 512 && size <= 65536 && !(size & (size - 1));
+}
+
 /* Fills config with what was asked for, or refuses. */
 static bool configure(struct mgmt_request *r, struct lu_config *config)
 {
@@ -110,8 +115,7 @@ static bool configure(struct mgmt_request *r, struct lu_config *config)
 			    config->module->descriptor.name);
 		return false;
 	}
-	if (config->block_size && (config->block_size < 512 || config->block_size > 65536 ||
-				   (config->block_size & (config->block_size - 1)))) {
+	if (a->has_blocksize && !good_block_size(config->block_size)) {
 		mgmt_refuse(r,
 			    "a block size of %u bytes: powers of 2 from 512 to 65536 are possible",
 			    config->block_size);

@@ -2,6 +2,7 @@
 """The management socket: who may use it, what it does with nonsense, and that nobody holds it up."""
 import json
 import os
+import random
 import resource
 import shutil
 import socket
@@ -67,6 +68,38 @@ def test_nonsense_is_answered(daemon, line):
     answer = daemon.ask(line)
     assert answer["rc"] == 22
     assert answer["error"]
+    assert daemon.ask(SHOW)["rc"] == 0
+
+
+def spoiled(rng, line):
+    """The line with a few bytes changed, lost, doubled or put in."""
+    data = bytearray(line)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(data))
+        piece = rng.choice([b"", bytes([rng.randrange(256)]), b'"', b"{", b"[", b":", b",", b"-1", b"1e999", b"\\u0000",
+                            b"null", b"9" * 30, bytes(data[at:at + 9]) * 2])
+        data[at:at + rng.randint(0, 3)] = piece
+    return bytes(data).replace(b"\n", b" ") or b"x"
+
+
+def test_spoiled_requests(daemon):
+    """Whatever comes, each line that isn't empty gets one answer."""
+    rng = random.Random(7143)
+    daemon.target()
+    lines = [json.dumps({"version": 1, "lld": "iscsi", "op": op, "mode": mode, "tid": 1, "lun": 2, **more}).encode()
+             for mode, op, more in [
+                 ("target", "show", {}), ("logicalunit", "new", {"bstype": "null", "bsopts": "size=1M", "blocksize": 512}),
+                 ("logicalunit", "update", {"params": "vendor_id=ACME,online=0,size=64k,mode_page=8:0:1:2"}),
+                 ("logicalunit", "delete", {}), ("account", "new", {"user": "u", "password": "p" * 12}),
+                 ("account", "bind", {"user": "u", "outgoing": True}), ("target", "bind", {"initiator_address": "ALL"}),
+                 ("target", "update", {"name": "MaxBurstLength", "value": "65536"}), ("session", "stat", {"sid": 1}),
+                 ("conn", "delete", {"sid": 1, "cid": 0}), ("portal", "new", {"params": "portal=256.0.0.1:1"}),
+                 ("backingstore", "show", {}), ("system", "update", {"name": "debug", "value": "off"})]]
+    with daemon.connect() as peer:
+        for _ in range(3000):
+            line = spoiled(rng, rng.choice(lines))
+            if line.strip(b" \t\r"):
+                assert isinstance(exchange(peer, line)["rc"], int), line
     assert daemon.ask(SHOW)["rc"] == 0
 
 

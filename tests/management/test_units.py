@@ -29,6 +29,7 @@ def update(daemon, params, lun="1"):
     (["--bstype", "null", "--bsopts", "size=x"], "size"),
     (["-b", "IMAGE", "--blocksize", "500"], "500"),
     (["-b", "IMAGE", "--blocksize", "131072"], "131072"),
+    (["-b", "IMAGE", "--blocksize", "0"], "0 bytes"),
     (["-b", "IMAGE", "--device-type", "cd"], "cd"),
     (["-b", "IMAGE", "--bstype", "null", "--device-type", "tape"], "tape"),
 ])

@@ -17,7 +17,7 @@ from harness.daemon import Daemon
 from harness.modules import Plan, Variant, block_variants, special_variants
 from harness.options import Settings, add_options, make_plan, peer_variant
 from harness.sg import Sg, shim
-from harness.units import Target, Unit
+from harness.units import Target, Unit, restore
 
 pytest_plugins = ["report"]
 
@@ -44,8 +44,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    settings = config.stash[SETTINGS] = Settings(config)
-    config.stash[ALLOW] = AllowList.load(HERE / "allow.toml")
+    try:
+        settings = config.stash[SETTINGS] = Settings(config)
+        config.stash[ALLOW] = AllowList.load(HERE / "allow.toml", *settings.allow)
+    except (ValueError, OSError) as error:
+        raise pytest.UsageError(str(error)) from error
     worker = getattr(config, "workerinput", None)
     if worker is not None:
         config.stash[PLAN] = Plan.from_json(worker["plan"])
@@ -78,7 +81,7 @@ def variants(config: pytest.Config, selection: str) -> list[Variant]:
     if selection in ("tape", "passthrough"):  # of that kind, not a disk
         return [] if settings.peer is not None else [Variant(module.name) for module in plan.of_kind(selection)]
     if settings.peer is not None:
-        return [peer_variant(settings.peer)]
+        return [] if selection == "not-storing" else [peer_variant(settings.peer)]
     found = [v for v in block_variants(plan.of_kind("block")) if plan_can_write(plan, v)]
     keeps_nothing = config.stash[ALLOW].not_storing
     if selection == "not-storing":
@@ -199,10 +202,11 @@ def daemon(bench: Bench) -> Daemon:
 @pytest.fixture
 def unit(bench: Bench, variant: Variant, request: pytest.FixtureRequest) -> Iterator[Unit]:
     """A unit that is shared with other tests, which leave it as they found it unless they fail."""
-    yield bench.shared(variant)
+    found = bench.shared(variant)
+    yield found
     report = request.node.stash.get(CALL, None)
     if report is None or report.failed or hasattr(report, "wasxfail"):
-        bench.renew(variant)
+        restore(found) if bench.settings.peer is not None else bench.renew(variant)
 
 
 @pytest.fixture(scope="session")
@@ -253,7 +257,9 @@ def one(pytestconfig: pytest.Config) -> Variant:
 def disk(bench: Bench, one: Variant) -> Iterator[Unit]:
     """A unit of this test's own (at a URL: the unit there)."""
     if bench.settings.peer is not None:
-        yield bench.shared(one)
+        found = bench.shared(one)
+        yield found
+        restore(found)
         return
     target = bench.factory.target()
     yield bench.factory.unit(target, one, size=64 << 20)

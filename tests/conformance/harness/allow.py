@@ -65,12 +65,16 @@ class AllowList:
         self.not_storing = dict(not_storing or {})
 
     @classmethod
-    def load(cls, path: Path) -> "AllowList":
-        """Reads the file; ValueError names the entry that is wrong."""
-        with open(path, "rb") as file:
-            rows = tomllib.load(file)
-        entries = [_entry(number, row) for number, row in enumerate(rows.get("allow", []))]
-        return cls(entries, {row["module"]: row["reason"] for row in rows.get("not_storing", [])})
+    def load(cls, *paths: Path) -> "AllowList":
+        """Reads the files, one after the other; ValueError names the entry that is wrong."""
+        entries: list[Entry] = []
+        not_storing: dict[str, str] = {}
+        for path in paths:
+            with open(path, "rb") as file:
+                rows = tomllib.load(file)
+            entries += [_entry(number, row) for number, row in enumerate(rows.get("allow", []), len(entries))]
+            not_storing |= {row["module"]: row["reason"] for row in rows.get("not_storing", [])}
+        return cls(entries, not_storing)
 
     def find(self, test: str, facts: Mapping[str, Any], outcome: str, text: str) -> Entry | None:
         return next((e for e in self.entries if e.excuses(test, facts, outcome, text)), None)

@@ -42,8 +42,6 @@ class Bench:
     def shared(self, variant: Variant) -> Unit:
         """The unit of this kind that tests use one after the other."""
         if self.settings.peer is not None:
-            self.settings.peer.variant = variant
-            self.settings.peer.block_size = variant.block_size
             return self.settings.peer
         self.daemon  # forgets the units of one that died
         if variant not in self._shared:

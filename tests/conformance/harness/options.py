@@ -29,6 +29,7 @@ def add_options(parser: Any) -> None:
     group.addoption("--store-bsopts", help="bsopts for the units of the modules named")
     group.addoption("--peer", help="iscsi:// URL of a unit to test instead of a daemon of our own")
     group.addoption("--smoke", action="store_true", help="the quick subset")
+    group.addoption("--allow", action="append", default=[], help="another allow-list beside allow.toml")
     group.addoption("--html", help="file for the HTML page")
 
 
@@ -45,6 +46,7 @@ class Settings:
         self.path, self.bsopts = get("--store-path"), get("--store-bsopts")
         self.peer = parse_url(get("--peer")) if get("--peer") else None
         self.smoke = bool(get("--smoke"))
+        self.allow = [Path(path) for path in get("--allow")]
 
     @property
     def managed(self) -> bool:
@@ -119,7 +121,14 @@ def _peer_capabilities(unit: Unit) -> tuple[str, ...]:
 
 
 def peer_variant(unit: Unit) -> Variant:
-    """What the unit at the URL says that it is."""
+    """What the unit at the URL says that it is; asked once."""
+    if unit.variant is None:
+        unit.variant = _ask(unit)
+        unit.block_size = unit.variant.block_size
+    return unit.variant
+
+
+def _ask(unit: Unit) -> Variant:
     with unit.login() as session:
         length = capacity(session, unit.lun)[1]
         answer = session.execute(scsi.read_capacity16(), lun=unit.lun, read=32).data

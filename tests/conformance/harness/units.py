@@ -55,6 +55,7 @@ class Unit:
     def login(self, *, attentions: bool = False, **changes: object) -> Session:
         """A session; unit attentions are cleared unless a test wants to see them."""
         session = login(self.host, self.port, self.want(**changes))
+        session.lun = self.lun
         if not attentions and changes.get("target", self.target) is not None:
             session.clear_attentions(self.lun)
         return session
@@ -80,6 +81,17 @@ def capacity(session: Session, lun: int) -> tuple[int, int]:
         raise AssertionError(f"READ CAPACITY(16): {result}")
     last, length = struct.unpack_from(">QI", result.data)
     return last + 1, length
+
+
+def restore(unit: Unit) -> None:
+    """Takes away what tests may have left on a unit that isn't made anew for each: reservations, registrations,
+    stopped state."""
+    with unit.login() as session:
+        session.execute(scsi.start_stop(True))
+        keys = session.execute(scsi.persistent_in(0), read=1024)
+        if keys.good and any(keys.data[4:8]):
+            session.execute(scsi.persistent_out(6), data_out=scsi.persistent_parameters(0, 0x7E57))
+            session.execute(scsi.persistent_out(3), data_out=scsi.persistent_parameters(0x7E57))
 
 
 @dataclass

@@ -30,6 +30,7 @@ class Session:
         self.connection = connection
         self.params = params
         self.cmdsn = cmdsn
+        self.lun = 1  # of commands and functions that name no other
         self.tsih = 0
         self.isid = b""
         self.next_itt = 0x1000
@@ -67,12 +68,12 @@ class Session:
 
     # -- SCSI commands
 
-    def start(self, cdb: bytes, *, lun: int = 1, data_out: bytes = b"", read: int = 0,
+    def start(self, cdb: bytes, *, lun: int | None = None, data_out: bytes = b"", read: int = 0,
               expected: int | None = None, immediate_length: int | None = None, attribute: int = SIMPLE,
               flags: int | None = None, ahs: bytes = b"", immediate: bool = False) -> Task:
         """Sends a command with as much immediate and unsolicited data as was negotiated."""
         edtl = expected if expected is not None else (len(data_out) or read)
-        task = Task(self.new_itt(), lun, data_out, edtl, self.params)
+        task = Task(self.new_itt(), self.lun if lun is None else lun, data_out, edtl, self.params)
         self.tasks[task.itt] = task
         self.connection.send(*self.command_pdus(task, cdb, immediate_length, attribute, flags, ahs, immediate))
         return task
@@ -147,7 +148,7 @@ class Session:
         """start() and wait()."""
         return self.wait(self.start(cdb, **arguments), timeout)  # type: ignore[arg-type]
 
-    def clear_attentions(self, lun: int = 1) -> None:
+    def clear_attentions(self, lun: int | None = None) -> None:
         """TEST UNIT READY until no unit attention is left."""
         for _ in range(16):
             result = self.execute(bytes(6), lun=lun)
@@ -211,11 +212,11 @@ class Session:
             more = Pdu(Op.TEXT, b"", flags=0x80, itt=pdu.itt, ttt=answer.ttt, lun=answer.lun)
             self.connection.send(self.number(more))
 
-    def manage(self, function: int, *, lun: int = 1, rtt: int = RESERVED_TAG, refcmdsn: int = 0,
+    def manage(self, function: int, *, lun: int | None = None, rtt: int = RESERVED_TAG, refcmdsn: int = 0,
                immediate: bool = True, timeout: float | None = None) -> int:
         """A task management request; returns the response code."""
-        pdu = Pdu(Op.TASK_MANAGEMENT, flags=0x80 | int(function), lun=lun_field(lun), itt=self.new_itt(), rtt=rtt,
-                  refcmdsn=refcmdsn, immediate=immediate)
+        pdu = Pdu(Op.TASK_MANAGEMENT, flags=0x80 | int(function), itt=self.new_itt(), rtt=rtt,
+                  refcmdsn=refcmdsn, immediate=immediate, lun=lun_field(self.lun if lun is None else lun))
         self.connection.send(self.number(pdu))
         answer = self.receive(pdu.itt, timeout)
         if answer.opcode != Op.TASK_MANAGEMENT_RESPONSE:

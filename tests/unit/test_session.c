@@ -129,7 +129,7 @@ static void the_window_never_shrinks(void **state)
 	client_login(&a, 1, KEYS(""));
 	clear_attention(&a);
 	hold = true;
-	for (int i = 0; i < 40; i++) {
+	for (int i = 0; i < 150; i++) { /* more than MaxQueueCmd */
 		itt = send_read(&a, 0, 8);
 		run_until(nr_held == 1);
 		send_tmf(&a, 1, itt, a.cmdsn - 1);

@@ -6,6 +6,7 @@ install(TARGETS tgtd tgtadm RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR} COMPONE
 install(DIRECTORY DESTINATION ${TGT_BSDIR} COMPONENT core)
 install(FILES man/tgtd.8 man/tgtadm.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8 COMPONENT core)
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT core)
+install(DIRECTORY doc/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT dev FILES_MATCHING PATTERN "*.md")
 
 # systemd looks below /usr/lib and /etc whatever the libdir is.
 set(TGT_SYSTEMD_UNITDIR lib/systemd/system CACHE STRING "where the systemd unit goes")

@@ -80,7 +80,7 @@ uint32_t lu_max_transfer_blocks(const struct lu *lu);
 #define SBC_MAX_CAW_BLOCKS 255u /* COMPARE AND WRITE */
 #define SBC_MAX_UNMAP_DESCRIPTORS 256u
 uint32_t lu_max_unmap_blocks(const struct lu *lu);
-/* WRITE SAME; NUMBER OF BLOCKS 0 is refused (WSNZ = 1). */
+/* WRITE SAME; a NUMBER OF BLOCKS of 0 means all up to the end (WSNZ = 0). */
 uint64_t lu_max_write_same_blocks(const struct lu *lu);
 /* COMPARE AND WRITE: SBC_MAX_CAW_BLOCKS, less when the buffer doesn't hold twice as many. */
 uint32_t lu_max_caw_blocks(const struct lu *lu);

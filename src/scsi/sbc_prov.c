@@ -209,18 +209,22 @@ static void sbc_unmap(struct scsi_task *t)
 static bool prepare_write_same(struct scsi_task *t)
 {
 	struct sbc_cdb_range r = sbc_cdb_range(t);
+	uint64_t blocks = r.blocks;
 
 	if (t->cdb[1] & SAME_UNMAP && !is_thin(t->lu)) {
 		task_invalid_cdb(t, 1, 3);
 		return false;
 	}
-	/* 0 would mean all up to the end; WSNZ in the Block Limits page says that it may not be */
-	if (!r.blocks || r.blocks > lu_max_write_same_blocks(t->lu)) {
+	/* SBC-3 5.42: the maximum holds for what the field says; 0 means all up to the end, which
+	 * is done in steps and can be aborted between them */
+	if (r.blocks > lu_max_write_same_blocks(t->lu)) {
 		task_invalid_cdb(t, r.blocks_byte, 7);
 		return false;
 	}
+	if (!r.blocks && r.lba <= t->lu->blocks)
+		blocks = t->lu->blocks - r.lba;
 	t->transfer_length = t->row->cdb_len == 16 && t->cdb[1] & SAME_NDOB ? 0 : t->lu->block_size;
-	if (!sbc_set_range(t, r.lba, r.blocks))
+	if (!sbc_set_range(t, r.lba, blocks))
 		return false;
 	if (t->transfer_length && !sbc_check_data_out(t, r.blocks_byte))
 		return false;

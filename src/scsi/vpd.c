@@ -151,7 +151,7 @@ static size_t put_block_limits(uint8_t *at, const struct scsi_task *t)
 {
 	const struct lu *lu = t->lu;
 
-	at[0] = 0x01; /* WSNZ */
+	/* WSNZ = 0: a WRITE SAME of 0 blocks goes to the end */
 	at[1] = (uint8_t)lu_max_caw_blocks(lu);
 	put_be16(at + 2, lu->optimal_xfer_gran);
 	put_be32(at + 4, lu_max_transfer_blocks(lu));

@@ -200,6 +200,26 @@ static void write_same_unmaps_only_zeroes(void **state)
 	disk_close(d);
 }
 
+/* WSNZ = 0: NUMBER OF LOGICAL BLOCKS 0 means all up to the end (SBC-3 5.42). */
+static void write_same_of_zero_blocks_goes_to_the_end(void **state)
+{
+	struct mem_config config = thick;
+	uint8_t block[512];
+	struct disk *d = disk_open(&config);
+	uint64_t last = d->lu->blocks - 1;
+
+	(void)state;
+	memset(block, 0x5a, sizeof(block));
+	fill(d, 0xaa);
+	assert_good(d, COMMAND(d, block, 512, 0, 0x93, 0, B8(last - 2), B4(0), 0, 0));
+	for (uint64_t i = 0; i < 512 * 4; i++)
+		assert_int_equal(d->data[(last - 3) * 512 + i], i < 512 ? 0xaa : 0x5a);
+	assert_good(d, COMMAND(d, block, 512, 0, 0x41, 0, B4(last), 0, B2(0), 0));
+	COMMAND(d, block, 512, 0, 0x93, 0, B8(last + 2), B4(0), 0, 0);
+	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+	disk_close(d);
+}
+
 static void write_same_refuses_what_its_limits_forbid(void **state)
 {
 	struct mem_config config = thick;
@@ -213,8 +233,6 @@ static void write_same_refuses_what_its_limits_forbid(void **state)
 	COMMAND(d, block, 512, 0, 0x93, 0, B8(0), B4(limit + 1), 0, 0);
 	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
 	assert_int_equal(field_pointer(d), 10);
-	COMMAND(d, block, 512, 0, 0x93, 0, B8(0), B4(0), 0, 0); /* WSNZ */
-	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
 	COMMAND(d, block, 512, 0, 0x41, 0x10, B4(0), 0, B2(1), 0); /* ANCHOR */
 	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
 	COMMAND(d, block, 512, 0, 0x93, 0, B8(UINT64_MAX), B4(2), 0, 0);
@@ -283,6 +301,7 @@ int main(void)
 	    cmocka_unit_test(unmap_zeroes_what_the_store_cannot_discard),
 	    cmocka_unit_test(write_same_fills_every_block),
 	    cmocka_unit_test(write_same_unmaps_only_zeroes),
+	    cmocka_unit_test(write_same_of_zero_blocks_goes_to_the_end),
 	    cmocka_unit_test(write_same_refuses_what_its_limits_forbid),
 	    cmocka_unit_test(a_request_not_supported_after_all_is_done_by_writing),
 	    cmocka_unit_test(without_a_write_cache_all_of_it_is_flushed),

@@ -208,7 +208,7 @@ static void test_block_limits(void **state)
 	fake_lu.optimal_xfer_gran = 8;
 	fake_lu.optimal_xfer_len = 2048;
 	assert_page(0xb0, 0x3c);
-	assert_int_equal(said.data[4], 0x01);              /* WSNZ */
+	assert_int_equal(said.data[4], 0x00);              /* WSNZ */
 	assert_int_equal(said.data[5], 0xfe);              /* COMPARE AND WRITE */
 	assert_int_equal(get_be16(said.data + 6), 8);      /* granularity */
 	assert_int_equal(get_be32(said.data + 8), 0x8000); /* maximum transfer */

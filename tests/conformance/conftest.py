@@ -140,6 +140,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leaves out what this run can't do or wasn't asked for."""
     settings = config.stash[SETTINGS]
     one_variant = Variant("")
+    # the modules that were asked for can't carry the tests of the protocol: they are left to the others
+    no_disk = bool(settings.stores) and not variants(config, "storing")
     keep, drop = [], []
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
@@ -151,6 +153,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             wanted = False  # needs management of the target
         elif not settings.managed and settings.peer is None and "bench" in names:
             wanted = False  # nothing to talk to: the harness's own tests only
+        elif no_disk and "one" in names:
+            wanted = False
         elif settings.smoke and item.get_closest_marker("smoke") is None:
             wanted = False
         (keep if wanted else drop).append(item)

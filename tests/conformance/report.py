@@ -224,6 +224,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Reporter(config), "conformance-reporter")
 
 
+@pytest.hookimpl(trylast=True)  # after what this run leaves out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         note(item, place=describe(item))

@@ -215,14 +215,13 @@ static bool prepare_write_same(struct scsi_task *t)
 		task_invalid_cdb(t, 1, 3);
 		return false;
 	}
-	/* SBC-3 5.42: the maximum holds for what the field says; 0 means all up to the end, which
-	 * is done in steps and can be aborted between them */
-	if (r.blocks > lu_max_write_same_blocks(t->lu)) {
+	/* SBC-3 5.43: 0 means all up to the end, and the maximum holds for these, too */
+	if (!r.blocks && r.lba <= t->lu->blocks)
+		blocks = t->lu->blocks - r.lba;
+	if (blocks > lu_max_write_same_blocks(t->lu)) {
 		task_invalid_cdb(t, r.blocks_byte, 7);
 		return false;
 	}
-	if (!r.blocks && r.lba <= t->lu->blocks)
-		blocks = t->lu->blocks - r.lba;
 	t->transfer_length = t->row->cdb_len == 16 && t->cdb[1] & SAME_NDOB ? 0 : t->lu->block_size;
 	if (!sbc_set_range(t, r.lba, blocks))
 		return false;

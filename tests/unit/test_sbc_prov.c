@@ -200,7 +200,7 @@ static void write_same_unmaps_only_zeroes(void **state)
 	disk_close(d);
 }
 
-/* WSNZ = 0: NUMBER OF LOGICAL BLOCKS 0 means all up to the end (SBC-3 5.42). */
+/* WSNZ = 0: NUMBER OF LOGICAL BLOCKS 0 means all up to the end (SBC-3 5.43). */
 static void write_same_of_zero_blocks_goes_to_the_end(void **state)
 {
 	struct mem_config config = thick;
@@ -217,6 +217,14 @@ static void write_same_of_zero_blocks_goes_to_the_end(void **state)
 	assert_good(d, COMMAND(d, block, 512, 0, 0x41, 0, B4(last), 0, B2(0), 0));
 	COMMAND(d, block, 512, 0, 0x93, 0, B8(last + 2), B4(0), 0, 0);
 	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+	disk_close(d);
+	/* which must not be more than the Block Limits page says */
+	config.size = (lu_max_write_same_blocks(NULL) + 1) * 512;
+	d = disk_open(&config);
+	COMMAND(d, block, 512, 0, 0x93, 0, B8(0), B4(0), 0, 0);
+	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	assert_int_equal(field_pointer(d), 10);
+	assert_good(d, COMMAND(d, block, 512, 0, 0x93, 0, B8(1), B4(0), 0, 0));
 	disk_close(d);
 }
 

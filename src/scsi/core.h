@@ -36,7 +36,7 @@ void exclusive_check(struct lu_slice *slice);
 bool exclusive_holds(const struct lu_slice *slice, const struct scsi_task *t);
 /* Runs a task alone: begins its operation, runs it when granted. */
 void exclusive_run(struct scsi_task *t, void (*run)(struct scsi_task *t));
-/* Ends the operation of a task that ends. */
+/* Ends the operation of a task that ends, or gives it up if it waits for its turn. */
 void exclusive_finish(struct scsi_task *t);
 
 /* ---- nexus.c ---- */

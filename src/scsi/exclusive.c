@@ -213,23 +213,25 @@ void lu_exclusive_end(struct lu_exclusive *e, void (*released)(struct lu_exclusi
 
 struct task_exclusive {
 	struct lu_exclusive exclusive;
-	struct scsi_task *task; /* until it ends */
+	struct scsi_task *task; /* until it ends; NULL: aborted before its turn had come */
+	bool granted;
 	void (*run)(struct scsi_task *t);
 };
+
+static void task_released(struct lu_exclusive *e)
+{
+	free(container_of(e, struct task_exclusive, exclusive));
+}
 
 static void task_granted(struct lu_exclusive *e)
 {
 	struct task_exclusive *x = container_of(e, struct task_exclusive, exclusive);
 
-	if (x->task->aborted)
-		task_finish(x->task);
-	else
+	x->granted = true;
+	if (x->task)
 		x->run(x->task);
-}
-
-static void task_released(struct lu_exclusive *e)
-{
-	free(container_of(e, struct task_exclusive, exclusive));
+	else
+		lu_exclusive_end(e, task_released);
 }
 
 void exclusive_run(struct scsi_task *t, void (*run)(struct scsi_task *t))
@@ -253,10 +255,14 @@ void exclusive_run(struct scsi_task *t, void (*run)(struct scsi_task *t))
 
 void exclusive_finish(struct scsi_task *t)
 {
-	struct lu_exclusive *e = t->exclusive;
+	struct task_exclusive *x = container_of(t->exclusive, struct task_exclusive, exclusive);
 
 	t->exclusive = NULL;
-	lu_exclusive_end(e, task_released);
+	x->task = NULL;
+	/* before its turn it can't be taken off the line, which is at home: it ends when that comes
+	 */
+	if (x->granted)
+		lu_exclusive_end(&x->exclusive, task_released);
 }
 
 /* ---- a change by management ---- */

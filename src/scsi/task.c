@@ -427,15 +427,14 @@ void scsi_task_abort(struct scsi_task *t)
 	if (t->parked) {
 		t->parked = false;
 		list_del(&t->run_link);
-		if (!t->exclusive) {
-			task_finish(t);
-			return;
-		}
+		task_finish(t);
+		return;
 	}
 	if (!list_empty(&t->waiter.link)) {
 		bufpool_cancel(&t->waiter);
 		task_finish(t);
-	} else if (t->state == TASK_DATA || (t->state == TASK_QUEUED && !t->exclusive)) {
+	} else if (t->state == TASK_DATA || t->state == TASK_QUEUED) {
+		/* also when it waits to run alone: who aborts it may be the one that does */
 		task_finish(t);
 	} else if (t->in_store) {
 		store_cancel(&t->store); /* ends when the store has given the buffer back */

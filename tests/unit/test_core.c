@@ -358,6 +358,40 @@ static void all_of_the_lu_is_held(void **state)
 	assert_true(a.order < b.order);
 }
 
+static bool is_other(const struct nexus *n, void *arg)
+{
+	(void)arg;
+	return n == &other;
+}
+
+/* SPC-5 5.14.11.2.5: PREEMPT AND ABORT, which runs alone, ends commands of others that wait to do
+ * so: they can't be waited for. */
+static void who_waits_to_run_alone_can_be_aborted(void **state)
+{
+	static const uint8_t reserve[6] = {0x16};
+	struct test_task waiting, next;
+	bool mine = false;
+	struct lu_exclusive e = {.lu = lu, .blocks = 1, .granted = granted, .arg = &mine};
+
+	(void)state;
+	lu_exclusive_begin(&e);
+	run_until(mine);
+	start_task(&waiting, &other, ATTR_SIMPLE, reserve, sizeof(reserve));
+	start_task(&next, &nexus, ATTR_SIMPLE, reserve, sizeof(reserve));
+	run_for(5);
+	assert_false(waiting.done || next.done);
+	flag = false;
+	lu_abort_matching(lu, is_other, NULL, NULL, set_flag, NULL);
+	run_until(flag);
+	assert_true(waiting.done && waiting.scsi.aborted);
+	assert_false(next.done);
+	lu_exclusive_end(&e, released);
+	run_until(!mine);
+	scsi_task_release(&waiting.scsi);
+	finish(&next, STATUS_GOOD);
+	assert_true(lu->reserved_by == nexus.id);
+}
+
 static enum tmf_response response;
 
 static void tmf_done(struct tmf *tmf, enum tmf_response r)
@@ -525,6 +559,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(the_task_set_keeps_its_order, start, stop),
 	    cmocka_unit_test_setup_teardown(a_range_is_held_and_drained, start, stop),
 	    cmocka_unit_test_setup_teardown(all_of_the_lu_is_held, start, stop),
+	    cmocka_unit_test_setup_teardown(who_waits_to_run_alone_can_be_aborted, start, stop),
 	    cmocka_unit_test_setup_teardown(an_abort_waits_for_the_store, start, stop),
 	    cmocka_unit_test_setup_teardown(a_reset_aborts_all_and_is_announced, start, stop),
 	    cmocka_unit_test_setup_teardown(a_hung_store_is_fenced, start, stop),

@@ -47,7 +47,7 @@ static void close_sessions(enum close_reason reason)
 static void out_of_time(struct timer *timer)
 {
 	if (ending.forced) {
-		log_warning("%u sessions have not ended: a store hangs", sessions_total());
+		log_warning("sessions that have not ended: %u; a store hangs", sessions_total());
 		finished(NULL);
 		return;
 	}

@@ -232,12 +232,8 @@ static bool copy_name(char *out, size_t size, const char *value)
 {
 	size_t len = strlen(value);
 
-	if (!len || len >= size)
+	if (!len || len >= size || !text_is_printable(value))
 		return false;
-	for (size_t i = 0; i < len; i++) {
-		if ((unsigned char)value[i] <= ' ' || value[i] == 0x7f)
-			return false;
-	}
 	memcpy(out, value, len + 1);
 	return true;
 }
@@ -306,7 +302,7 @@ static unsigned identify(struct login *l, const struct pairs *pairs)
 		return LOGIN_INITIATOR_ERROR;
 	l->conn->initiator = l->initiator;
 	if (alias)
-		strncpy(l->alias, alias, sizeof(l->alias) - 1);
+		text_copy_printable(l->alias, sizeof(l->alias), alias);
 	if (!iscsi_system_ready())
 		return LOGIN_SERVICE_UNAVAILABLE;
 	status = choose_type(l, pairs);

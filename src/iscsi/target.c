@@ -37,10 +37,8 @@ static bool name_valid(const char *name)
 
 	if (len > ISCSI_NAME_MAX || len < 5)
 		return false;
-	for (const char *p = name; *p; p++) {
-		if (*p <= ' ' || *p == 0x7f)
-			return false;
-	}
+	if (!text_is_printable(name))
+		return false;
 	return !strncmp(name, "iqn.", 4) || !strncmp(name, "eui.", 4) || !strncmp(name, "naa.", 4);
 }
 

@@ -98,6 +98,55 @@ bool text_number(const char *value, uint64_t max, uint64_t *number)
 	return true;
 }
 
+/* The length of the printable character at p; 0: it isn't one. */
+static size_t printable_length(const unsigned char *p)
+{
+	static const uint32_t least[] = {0, 0, 0xa0, 0x800, 0x10000};
+	size_t len = *p < 0x80 ? 1 : *p >> 5 == 6 ? 2 : *p >> 4 == 14 ? 3 : *p >> 3 == 30 ? 4 : 0;
+	uint32_t code = len > 1 ? *p & (0x7fu >> len) : *p;
+
+	if (len == 1)
+		return *p > ' ' && *p < 0x7f;
+	for (size_t i = 1; i < len; i++) {
+		if (p[i] >> 6 != 2)
+			return 0;
+		code = code << 6 | (p[i] & 0x3f);
+	}
+	/* neither overlong, nor a surrogate, nor beyond Unicode */
+	if (!len || code < least[len] || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff)
+		return 0;
+	return len;
+}
+
+bool text_is_printable(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t len;
+
+	for (; *p; p += len) {
+		len = printable_length(p);
+		if (!len)
+			return false;
+	}
+	return true;
+}
+
+void text_copy_printable(char *out, size_t size, const char *text)
+{
+	while (*text) {
+		size_t len = printable_length((const unsigned char *)text);
+		size_t step = len ? len : 1;
+
+		if (step >= size)
+			break;
+		memcpy(out, len || *text == ' ' ? text : "?", step);
+		out += step;
+		size -= step;
+		text += step;
+	}
+	*out = 0;
+}
+
 bool text_list_next(const char **list, char *item, size_t size)
 {
 	size_t len = strcspn(*list, ",");

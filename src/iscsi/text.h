@@ -36,6 +36,11 @@ void text_add_number(struct text_out *out, const char *key, uint32_t value);
 
 /* A number (6.1): decimal or 0x…, nothing after it.  False: not one, or above max. */
 bool text_number(const char *value, uint64_t max, uint64_t *number);
+/* Well-formed UTF-8 without blanks and control characters, so that it can stand in a log line, in
+ * tgtadm's output and in JSON. */
+bool text_is_printable(const char *text);
+/* Copies what fits; blanks stay, every byte that isn't printable becomes '?'. */
+void text_copy_printable(char *out, size_t size, const char *text);
 /* The next item of a comma separated list: copied to item (size bytes); false at the end, or when
  * one is empty or too long. */
 bool text_list_next(const char **list, char *item, size_t size);

@@ -78,6 +78,8 @@ static void names_are_required(void **state)
 		LOGIN_NOT_FOUND);
 	refused(OPERATIONAL | TO_FULL_FEATURE, WITHOUT_NUL("InitiatorName=\0TargetName=x\0"),
 		LOGIN_INITIATOR_ERROR);
+	refused(OPERATIONAL | TO_FULL_FEATURE, WITHOUT_NUL("InitiatorName=a\nb\0TargetName=x\0"),
+		LOGIN_INITIATOR_ERROR);
 }
 
 static void access_is_checked(void **state)
@@ -178,6 +180,18 @@ static void keys_are_checked(void **state)
 	answer_to(OPERATIONAL | TO_FULL_FEATURE, WITHOUT_NUL(NORMAL "X-odd=1\0"));
 	expect_accepted();
 	assert_string_equal(answered("X-odd"), "NotUnderstood");
+}
+
+/* What management shows comes from the wire. */
+static void the_alias_is_made_printable(void **state)
+{
+	(void)state;
+	client_connect(&a);
+	answer_to(OPERATIONAL | TO_FULL_FEATURE,
+		  WITHOUT_NUL(NORMAL "InitiatorAlias=my host\n\xff\0"));
+	expect_accepted();
+	assert_string_equal(list_first(&target->sessions, struct iscsi_session_info, link)->alias,
+			    "my host??");
 }
 
 /* Text may be cut anywhere; what is collected is bounded, and so is the number of requests. */
@@ -375,6 +389,7 @@ int main(void)
 	    TEST(headers_are_checked),
 	    TEST(stages_go_forward),
 	    TEST(keys_are_checked),
+	    TEST(the_alias_is_made_printable),
 	    TEST(text_is_continued),
 	    CHAP_TEST(chap_is_required),
 	    CHAP_TEST(chap_fails),

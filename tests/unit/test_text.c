@@ -180,6 +180,43 @@ static void test_base64(void **state)
 	assert_int_equal(text_binary("0bZm9vYmFyYg==", out, 6), -1); /* no room */
 }
 
+static void test_printable(void **state)
+{
+	static const char *const good[] = {"", "iqn.2026-01.org.example:a", "na\xc3\xafve",
+					   "\xe6\x97\xa5\xf0\x9f\x90\x84"};
+	static const char *const bad[] = {"a b",
+					  "a\nb",
+					  "\x7f",
+					  "\xff",
+					  "\xc3",
+					  "\xc3(",
+					  "\xc2\x85",
+					  "\xc0\xaf",
+					  "\xe0\x80\xaf",
+					  "\xed\xa0\x80",
+					  "\xf4\x90\x80\x80",
+					  "\xe6\x97"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		assert_true(text_is_printable(good[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(text_is_printable(bad[i]));
+}
+
+static void test_made_printable(void **state)
+{
+	char out[8];
+
+	(void)state;
+	text_copy_printable(out, sizeof(out), "a b\n\xff\xc3\xaf");
+	assert_string_equal(out, "a b??\xc3\xaf");
+	text_copy_printable(out, sizeof(out), "123456\xc3\xaf"); /* no half characters */
+	assert_string_equal(out, "123456");
+	text_copy_printable(out, sizeof(out), "123456789");
+	assert_string_equal(out, "1234567");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +224,7 @@ int main(void)
 	    cmocka_unit_test(test_malformed),   cmocka_unit_test(test_output),
 	    cmocka_unit_test(test_numbers),     cmocka_unit_test(test_lists),
 	    cmocka_unit_test(test_hexadecimal), cmocka_unit_test(test_base64),
+	    cmocka_unit_test(test_printable),   cmocka_unit_test(test_made_printable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

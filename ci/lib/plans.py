@@ -99,6 +99,7 @@ def checks(plan):
     plan.unit("tsan")
     for folder in suites():
         plan.suite(folder)
+    plan.conformance("plain", ["--module", os.path.join(build_dir("plain"), "tests/bs_example.so"), "--smoke"], "example")
     plan.conformance("plain")
 
 

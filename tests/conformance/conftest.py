@@ -75,17 +75,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def variants(config: pytest.Config, selection: str) -> list[Variant]:
-    """The units that a test runs on.  storing: not on stores that keep nothing; not-storing: on those
-    only; basic: one of each block size; one: the first that stores; tape, passthrough: modules of that kind."""
+    """The units that a test runs on.  storing: not on stores that keep nothing; file: on those that keep
+    it at a path; not-storing: on those that keep nothing only; basic: one of each block size; one: the first that stores; tape, passthrough: modules of that kind."""
     settings, plan = config.stash[SETTINGS], config.stash[PLAN]
     if selection in ("tape", "passthrough"):  # of that kind, not a disk
         return [] if settings.peer is not None else [Variant(module.name) for module in plan.of_kind(selection)]
     if settings.peer is not None:
-        return [] if selection == "not-storing" else [peer_variant(settings.peer)]
+        return [] if selection in ("not-storing", "file") else [peer_variant(settings.peer)]
     found = [v for v in block_variants(plan.of_kind("block")) if plan_can_write(plan, v)]
     keeps_nothing = config.stash[ALLOW].not_storing
     if selection == "not-storing":
         return [v for v in found if v.module in keeps_nothing]
+    if selection == "file":
+        at_a_path = {module.name for module in plan.modules if module.needs_path}
+        return [v for v in found if v.module in at_a_path - set(keeps_nothing)]
     if selection in ("storing", "one"):
         storing = [v for v in found if v.module not in keeps_nothing]
         found = storing if selection == "storing" else storing or found

@@ -17,7 +17,7 @@ def test_libiscsi(unit: Unit, variant: Variant, cu_test: str, allow: AllowList, 
                   request: pytest.FixtureRequest) -> None:
     facts = variant.facts()
     note(request.node, ran={"test": cu_test, "facts": facts})
-    outcome = cu.run_test(cu_test, unit.url)
+    outcome = cu.run_test(cu_test, unit.url, cu.TIMEOUT * settings.patience)
     if outcome.kind == "passed":
         return
     entry = allow.find(cu_test, facts, outcome.kind, outcome.text)

@@ -333,16 +333,13 @@ def sanitized(daemon: Daemon) -> bool:
     return "libasan" in maps or "libtsan" in maps or "libclang_rt" in maps
 
 
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("part", [0, 20, 200], ids=["silent", "half-a-header", "one-request"])
-def test_login_has_a_deadline(disk: Unit, part: int) -> None:
-    """A client that doesn't get through its login is dropped after a while."""
-    with phase(disk) as login:
-        if part == 200:
-            login.step(0, None, names(login.want))
-        elif part:
-            login.connection.send_bytes(login.request(0, 1, names(login.want)).to_bytes()[:part])
-        assert login.connection.is_closed(60), "still connected after 60 s without a login"
+def test_login_has_a_deadline(disk: Unit) -> None:
+    """A client that doesn't get through its login is dropped after a while, however far it came."""
+    with phase(disk) as silent, phase(disk) as half, phase(disk) as begun:
+        half.connection.send_bytes(half.request(0, 1, names(half.want)).to_bytes()[:20])
+        begun.step(0, None, names(begun.want))
+        for login in (silent, half, begun):
+            assert login.connection.is_closed(60), "still connected after 60 s without a login"
 
 
 def test_not_good_means_not_good(disk: Unit) -> None:

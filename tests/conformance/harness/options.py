@@ -29,6 +29,7 @@ def add_options(parser: Any) -> None:
     group.addoption("--store-bsopts", help="bsopts for the units of the modules named")
     group.addoption("--peer", help="iscsi:// URL of a unit to test instead of a daemon of our own")
     group.addoption("--smoke", action="store_true", help="the quick subset")
+    group.addoption("--patience", type=int, default=1, help="how much longer tools may take (sanitizers)")
     group.addoption("--allow", action="append", default=[], help="another allow-list beside allow.toml")
     group.addoption("--html", help="file for the HTML page")
 
@@ -46,6 +47,7 @@ class Settings:
         self.path, self.bsopts = get("--store-path"), get("--store-bsopts")
         self.peer = parse_url(get("--peer")) if get("--peer") else None
         self.smoke = bool(get("--smoke"))
+        self.patience = int(get("--patience"))
         self.allow = [Path(path) for path in get("--allow")]
 
     @property

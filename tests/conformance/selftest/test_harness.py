@@ -104,7 +104,7 @@ def test_tool_lists_each_test_once() -> None:
 def test_variants_follow_the_modules() -> None:
     modules = [Module("a", capabilities=("write", "discard")), Module("b", capabilities=("write",))]
     assert [str(v) for v in block_variants(modules)] == [
-        "a-thin-512", "a-thin-4096", "a-thick-512", "a-thick-4096", "b-thick-512", "b-thick-4096"]
+        "a-thin-512-pb3", "a-thin-4096", "a-thick-512", "a-thick-4096", "b-thick-512", "b-thick-4096"]
     plan = Plan(modules, store_dir="/x")
     assert Plan.from_json(plan.to_json()) == plan
 

@@ -44,7 +44,7 @@ class Run:
         self.junit, self.html = folder / "out" / "junit.xml", folder / "out" / "page.html"
         self.done = subprocess.run(
             [RUNNER, "--tgtd", folder / "tgtd", "--tgtadm", folder / "tgtadm", "--suite", "libiscsi", "-k",
-             "thin-512-ALL", "--allow", folder / "allow.toml", "--junit", self.junit, "--html", self.html, *arguments],
+             "thin-512-pb3-ALL", "--allow", folder / "allow.toml", "--junit", self.junit, "--html", self.html, *arguments],
             env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, capture_output=True, text=True, timeout=100,
             check=False)
         self.last = self.done.stdout.strip().splitlines()[-1] if self.done.stdout.strip() else ""
@@ -67,7 +67,7 @@ def test_listed_exceptions_pass(tmp_path: Path, jobs: str) -> None:
     assert run.last == "1 passed, 0 failed, 1 skipped, 1 known tool defects"
     assert sorted(run.cases().values()) == ["passed", "skipped", "skipped"]
     page = run.html.read_text()
-    assert "because" in page and "Fake.Skip" in page and "rdwr-thin-512" in page
+    assert "because" in page and "Fake.Skip" in page and "rdwr-thin-512-pb3" in page
 
 
 @pytest.mark.parametrize("allow,broken", [(DEFECT, "Skip"), (SKIP, "Fail")], ids=["skip", "failure"])
@@ -77,7 +77,7 @@ def test_unlisted_outcome_fails(tmp_path: Path, allow: str, broken: str) -> None
     assert run.done.returncode == 1
     assert " 1 failed" in run.last
     assert [name for name, end in run.cases().items() if end == "failure"] == [
-        f"test_libiscsi[rdwr-thin-512-ALL.Fake.{broken}]"]
+        f"test_libiscsi[rdwr-thin-512-pb3-ALL.Fake.{broken}]"]
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

@@ -26,7 +26,7 @@
 #include "util/log.h"
 
 #define DEFAULT_STATE_DIR "/var/lib/tgtd"
-#define REACTOR_BUFFER_BYTES (128u << 20)
+#define REACTOR_BUFFER_BYTES (192u << 20)
 
 /* How long the running request and then running commands have to end, and everything together. */
 #define REQUEST_ENDS_MS 2000

@@ -73,7 +73,6 @@ static void fill(struct iscsi_task *t, struct session *s, const struct rx *rx)
 	scsi->expected_in = t->write ? 0 : t->expected;
 	if (t->write)
 		set_unsolicited(t, s, bhs);
-	scsi->must_not_wait = pdu_data_len(bhs) || t->unsolicited;
 }
 
 void command_deliver(struct iscsi_task *t)

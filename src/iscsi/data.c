@@ -20,7 +20,8 @@ static bool get_early(struct iscsi_task *t, uint32_t len)
 		return true;
 	if (t->unsolicited && t->unsolicited_limit > len)
 		len = t->unsolicited_limit;
-	return bufpool_get(reactor_bufpool(t->session->reactor), &t->early, len);
+	return bufpool_get(reactor_bufpool(t->session->reactor), BUF_UNSOLICITED, NULL, &t->early,
+			   len);
 }
 
 void data_choose_sink(struct conn *conn, struct iscsi_task *t, uint32_t offset, uint32_t len)

@@ -22,8 +22,16 @@ struct slab {
 	size_t size;
 };
 
+/* The parts of a pool, in sixteenths of it. */
+static const uint8_t parts[BUF_USES] = {
+    [BUF_UNSOLICITED] = 4, [BUF_OUT] = 5, [BUF_IN] = 5, [BUF_REPLY] = 1, [BUF_SCRATCH] = 1};
+#define SIXTEENTHS 16u
+#define OF_ONE_OWNER 4u /* at most the fourth part */
+
 struct bufpool {
-	size_t limit, used, reserved;
+	size_t limit[BUF_USES], used[BUF_USES];
+	size_t reserved;
+	bool serving;
 	struct size_class classes[5];
 	struct slab *slabs;
 	void *free_vectors; /* iovec arrays of BUF_MAX_IOV, chained likewise */
@@ -37,9 +45,11 @@ struct bufpool *bufpool_create(size_t limit_bytes)
 
 	if (!p)
 		return NULL;
-	/* the largest databuf must fit, twice (a task's data and its scratch) */
-	p->limit =
-	    limit_bytes < 2 * (size_t)BUF_MAX_BYTES ? 2 * (size_t)BUF_MAX_BYTES : limit_bytes;
+	/* the largest databuf must fit where there are such */
+	if (limit_bytes < 4 * (size_t)BUF_MAX_BYTES)
+		limit_bytes = 4 * (size_t)BUF_MAX_BYTES;
+	for (unsigned i = 0; i < BUF_USES; i++)
+		p->limit[i] = limit_bytes / SIXTEENTHS * parts[i];
 	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++)
 		p->classes[i].size = sizes[i];
 	list_init(&p->waiters);
@@ -106,7 +116,6 @@ static void *piece_get(struct bufpool *p, uint32_t size)
 		return NULL;
 	buffer = c->free;
 	c->free = *buffer;
-	p->used += c->size;
 	return buffer;
 }
 
@@ -116,7 +125,6 @@ static void piece_put(struct bufpool *p, void *piece, uint32_t size)
 
 	*(void **)piece = c->free;
 	c->free = piece;
-	p->used -= c->size;
 }
 
 static struct iovec *vector_get(struct bufpool *p)
@@ -140,7 +148,22 @@ static uint32_t piece_size(uint32_t left)
 	return left < BUF_MAX_PIECE ? left : BUF_MAX_PIECE;
 }
 
-static void release(struct bufpool *p, struct databuf *buf)
+/* What it counts as: every byte of the pieces that are used up by it. */
+static size_t cost(struct bufpool *p, uint32_t length)
+{
+	uint32_t rest = length % BUF_MAX_PIECE;
+
+	return length - rest + (rest ? class_for(p, rest)->size : 0);
+}
+
+static void account(struct bufpool *p, const struct databuf *buf, size_t bytes)
+{
+	p->used[buf->use] += bytes;
+	if (buf->share)
+		buf->share->used[buf->use] += bytes;
+}
+
+static void free_pieces(struct bufpool *p, struct databuf *buf)
 {
 	for (unsigned i = 0; i < buf->iovcnt; i++)
 		piece_put(p, buf->iov[i].iov_base, (uint32_t)buf->iov[i].iov_len);
@@ -151,47 +174,95 @@ static void release(struct bufpool *p, struct databuf *buf)
 	buf->length = 0;
 }
 
-static bool fill(struct bufpool *p, struct databuf *buf, uint32_t length)
+static void release(struct bufpool *p, struct databuf *buf)
 {
-	buf->iovcnt = 0;
-	buf->length = length;
-	buf->iov = length <= BUF_MAX_PIECE ? &buf->one : vector_get(p);
-	if (!buf->iov)
-		return false;
+	size_t bytes = 0;
+
+	/* by its pieces: the owner may have made its length less */
+	for (unsigned i = 0; i < buf->iovcnt; i++)
+		bytes += cost(p, (uint32_t)buf->iov[i].iov_len);
+	account(p, buf, -bytes);
+	free_pieces(p, buf);
+}
+
+static bool add_pieces(struct bufpool *p, struct databuf *buf, uint32_t length)
+{
 	while (length) {
 		uint32_t size = piece_size(length);
 		void *piece = piece_get(p, size);
 
-		if (!piece) {
-			release(p, buf);
+		if (!piece)
 			return false;
-		}
 		buf->iov[buf->iovcnt++] = (struct iovec){piece, size};
 		length -= size;
 	}
 	return true;
 }
 
-static bool room_for(const struct bufpool *p, uint32_t length)
+static bool fill(struct bufpool *p, enum buf_use use, struct buf_share *share, struct databuf *buf,
+		 uint32_t length)
 {
-	return length <= p->limit - (p->used < p->limit ? p->used : p->limit);
+	*buf = (struct databuf){.use = (uint8_t)use, .share = share};
+	buf->iov = length <= BUF_MAX_PIECE ? &buf->one : vector_get(p);
+	if (!buf->iov)
+		return false;
+	if (!add_pieces(p, buf, length)) {
+		free_pieces(p, buf);
+		return false;
+	}
+	buf->length = length;
+	account(p, buf, cost(p, length));
+	return true;
 }
 
-bool bufpool_get(struct bufpool *p, struct databuf *buf, uint32_t length)
+static bool room_in_pool(struct bufpool *p, enum buf_use use, uint32_t length)
 {
-	if (!list_empty(&p->waiters) || !room_for(p, length))
-		return false;
-	return fill(p, buf, length);
+	return p->used[use] <= p->limit[use] && cost(p, length) <= p->limit[use] - p->used[use];
+}
+
+/* Whoever has nothing may have one buffer of any size. */
+static bool room_in_share(struct bufpool *p, enum buf_use use, const struct buf_share *share,
+			  uint32_t length)
+{
+	return !share || !share->used[use] ||
+	       share->used[use] + cost(p, length) <= p->limit[use] / OF_ONE_OWNER;
+}
+
+bool bufpool_get(struct bufpool *p, enum buf_use use, struct buf_share *share, struct databuf *buf,
+		 uint32_t length)
+{
+	return room_in_pool(p, use, length) && room_in_share(p, use, share, length) &&
+	       fill(p, use, share, buf, length);
+}
+
+/* The first in line that can be served.  Those whose own share is used up keep nobody but
+ * themselves waiting; those for whom there is no room are the next of their use. */
+static struct buf_waiter *next_served(struct bufpool *p)
+{
+	bool full[BUF_USES] = {false};
+
+	list_for_each (w, &p->waiters, struct buf_waiter, link) {
+		if (full[w->use] || !room_in_share(p, w->use, w->share, w->length))
+			continue;
+		if (room_in_pool(p, w->use, w->length))
+			return w;
+		full[w->use] = true;
+	}
+	return NULL;
 }
 
 bool bufpool_get_wait(struct bufpool *p, struct buf_waiter *w)
 {
-	if (bufpool_get(p, w->buf, w->length)) {
-		list_init(&w->link);
-		return true;
-	}
+	bool alone = list_empty(&p->waiters);
+
 	list_add_tail(&p->waiters, &w->link);
-	return false;
+	/* who is being served now may ask for more: that comes when it is its turn */
+	if (p->serving && !alone)
+		return false;
+	if (next_served(p) != w || !fill(p, w->use, w->share, w->buf, w->length))
+		return false;
+	list_del(&w->link);
+	return true;
 }
 
 void bufpool_cancel(struct buf_waiter *w)
@@ -199,16 +270,19 @@ void bufpool_cancel(struct buf_waiter *w)
 	list_del(&w->link);
 }
 
+/* Not from within itself: who is granted a buffer may give others back. */
 static void serve_waiters(struct bufpool *p)
 {
-	while (!list_empty(&p->waiters)) {
-		struct buf_waiter *w = list_first(&p->waiters, struct buf_waiter, link);
+	struct buf_waiter *w;
 
-		if (!room_for(p, w->length) || !fill(p, w->buf, w->length))
-			return;
+	if (p->serving)
+		return;
+	p->serving = true;
+	while ((w = next_served(p)) && fill(p, w->use, w->share, w->buf, w->length)) {
 		list_del(&w->link);
 		w->granted(w);
 	}
+	p->serving = false;
 }
 
 void bufpool_put(struct bufpool *p, struct databuf *buf)
@@ -220,10 +294,9 @@ void bufpool_put(struct bufpool *p, struct databuf *buf)
 		serve_waiters(p);
 }
 
-/* Half of the pool may be promised; the other half keeps solicited data and reads moving. */
 bool bufpool_reserve(struct bufpool *p, size_t bytes)
 {
-	if (bytes > p->limit / 2 - p->reserved)
+	if (bytes > p->limit[BUF_UNSOLICITED] - p->reserved)
 		return false;
 	p->reserved += bytes;
 	return true;

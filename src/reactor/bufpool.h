@@ -2,6 +2,11 @@
 /*
  * Data buffers of one reactor: page aligned, in a few sizes, from slabs that are never given back.
  * Bounded: who finds it empty waits in line.  Own thread only.
+ *
+ * Each use has a part of the pool of its own, so that what waits for one use to end never keeps
+ * that use from getting on: a write that holds its data may wait for a read before it, and that for
+ * a scratch buffer, never the other way round.  And of each part one owner (an I_T nexus) gets a
+ * quarter at most, so that none can keep the others from theirs.
  */
 #ifndef TGT_REACTOR_BUFPOOL_H
 #define TGT_REACTOR_BUFPOOL_H
@@ -19,13 +24,29 @@
 
 struct bufpool;
 
+enum buf_use {
+	BUF_UNSOLICITED, /* data that come unasked; promised by bufpool_reserve() */
+	BUF_OUT,         /* data to be asked for */
+	BUF_IN,          /* data to be sent */
+	BUF_REPLY,       /* the same, of commands that answer at once or not at all */
+	BUF_SCRATCH,     /* at most BUF_MAX_PIECE; nothing else is asked for by who holds one */
+	BUF_USES,
+};
+
+/* What one owner holds, by use.  Zeroed: nothing.  Must outlive the buffers. */
+struct buf_share {
+	size_t used[BUF_USES];
+};
+
 /* A data buffer of one task: length bytes in iovcnt pieces; every piece but the last is
  * BUF_MAX_PIECE long.  Zeroed is empty. */
 struct databuf {
 	struct iovec *iov; /* one, or array from the pool */
 	unsigned iovcnt;
 	uint32_t length;
+	uint8_t use; /* enum buf_use */
 	struct iovec one;
+	struct buf_share *share; /* NULL: nobody's */
 };
 
 /* Someone in line, embedded.  granted() runs, from within a bufpool_put(), once the buffer
@@ -34,6 +55,8 @@ struct buf_waiter {
 	struct list link;
 	struct databuf *buf;
 	uint32_t length;
+	enum buf_use use;
+	struct buf_share *share; /* or NULL */
 	void (*granted)(struct buf_waiter *waiter);
 };
 
@@ -41,16 +64,18 @@ struct bufpool *bufpool_create(size_t limit_bytes);
 void bufpool_destroy(struct bufpool *pool);
 
 /* Fills buf with length (1 … BUF_MAX_BYTES) bytes of undefined content; false when there is no room
- * now, or others are in line. */
-bool bufpool_get(struct bufpool *pool, struct databuf *buf, uint32_t length);
-/* The same, but gets in line when there is no room: true when granted at once (granted() is then
- * not called).  w's buf, length and granted are set by the caller. */
+ * now, for the use or for its owner (NULL: no particular one). */
+bool bufpool_get(struct bufpool *pool, enum buf_use use, struct buf_share *share,
+		 struct databuf *buf, uint32_t length);
+/* The same, but gets in line when there is no room, or others of its use are in line who don't wait
+ * for their own share: true when granted at once (granted() is then not called).  All but w's link
+ * is set by the caller. */
 bool bufpool_get_wait(struct bufpool *pool, struct buf_waiter *w);
 void bufpool_cancel(struct buf_waiter *w);
 /* Empties buf; harmless on an empty one. */
 void bufpool_put(struct bufpool *pool, struct databuf *buf);
 
-/* Promises of memory (a session's unsolicited data): count against the limit. */
+/* Promises of memory (a session's unsolicited data): count against what BUF_UNSOLICITED has. */
 bool bufpool_reserve(struct bufpool *pool, size_t bytes);
 void bufpool_unreserve(struct bufpool *pool, size_t bytes);
 

@@ -22,6 +22,7 @@ void nexus_open(struct nexus *nexus, struct target *target, const uint8_t *trans
 	nexus->nr_itls = 0;
 	list_init(&nexus->itl_list);
 	nexus->nr_tasks = 0;
+	memset(&nexus->buffers, 0, sizeof(nexus->buffers));
 	nexus->closing = false;
 	list_add_tail(&target->nexuses[reactor_id(nexus->reactor)], &nexus->link);
 }

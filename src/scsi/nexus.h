@@ -32,6 +32,7 @@ struct nexus {
 	struct list itl_list; /* all of them, by nexus_link */
 	struct list link;     /* target->nexuses[reactor id] */
 	unsigned nr_tasks;
+	struct buf_share buffers; /* what its tasks hold */
 	bool closing;
 	void (*closed)(struct nexus *nexus);
 };

@@ -285,13 +285,8 @@ static void collect_data(struct scsi_task *t, uint32_t len)
 	struct bufpool *pool = reactor_bufpool(t->nexus->reactor);
 
 	t->state = TASK_DATA;
-	if (t->must_not_wait) {
-		if (bufpool_get(pool, &t->data, len))
-			t->ops->want_data(t);
-		else
-			task_status(t, STATUS_TASK_SET_FULL);
-		return;
-	}
+	t->waiter.use = BUF_OUT;
+	t->waiter.share = &t->nexus->buffers;
 	t->waiter.buf = &t->data;
 	t->waiter.length = len;
 	t->waiter.granted = data_granted;
@@ -450,10 +445,12 @@ static void run_resumed(struct buf_waiter *waiter)
 	t->resume(t);
 }
 
-static void get_buffer(struct scsi_task *t, struct databuf *buf, uint32_t len,
+static void get_buffer(struct scsi_task *t, enum buf_use use, struct databuf *buf, uint32_t len,
 		       void (*resume)(struct scsi_task *t))
 {
 	t->resume = resume;
+	t->waiter.use = use;
+	t->waiter.share = &t->nexus->buffers;
 	t->waiter.buf = buf;
 	t->waiter.length = len;
 	t->waiter.granted = run_resumed;
@@ -463,12 +460,12 @@ static void get_buffer(struct scsi_task *t, struct databuf *buf, uint32_t len,
 
 void task_get_data(struct scsi_task *t, uint32_t len, void (*resume)(struct scsi_task *t))
 {
-	get_buffer(t, &t->data, len < t->expected_in ? len : t->expected_in, resume);
+	get_buffer(t, BUF_IN, &t->data, len < t->expected_in ? len : t->expected_in, resume);
 }
 
 void task_get_scratch(struct scsi_task *t, uint32_t len, void (*resume)(struct scsi_task *t))
 {
-	get_buffer(t, &t->scratch, len, resume);
+	get_buffer(t, BUF_SCRATCH, &t->scratch, len, resume);
 }
 
 static void reply_copied(struct scsi_task *t)
@@ -489,7 +486,8 @@ void task_reply(struct scsi_task *t, const void *data, size_t len, uint32_t allo
 	}
 	t->work_ptr = (void *)(uintptr_t)data;
 	/* the reply lives on the handler's stack, so it can't wait in line for a buffer */
-	if (!bufpool_get(reactor_bufpool(t->nexus->reactor), &t->data, sent)) {
+	if (!bufpool_get(reactor_bufpool(t->nexus->reactor), BUF_REPLY, &t->nexus->buffers,
+			 &t->data, sent)) {
 		task_status(t, STATUS_BUSY);
 		return;
 	}

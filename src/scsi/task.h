@@ -80,10 +80,8 @@ struct scsi_task {
 	uint64_t tag;   /* the initiator task tag */
 	uint8_t lun[8]; /* SAM-5 4.7 */
 	uint8_t cdb[SCSI_MAX_CDB];
-	uint8_t cdb_len;    /* bytes the transport received, at least 16 are valid (zero padded) */
-	uint8_t attribute;  /* enum task_attribute */
-	bool must_not_wait; /* unsolicited data are under way: TASK SET FULL rather than wait for a
-			       buffer */
+	uint8_t cdb_len;   /* bytes the transport received, at least 16 are valid (zero padded) */
+	uint8_t attribute; /* enum task_attribute */
 	uint32_t
 	    expected_in; /* bytes the initiator expects to receive, to send; one of them is 0 */
 	uint32_t expected_out;
@@ -176,7 +174,8 @@ void task_sense_info(struct scsi_task *t, enum sense_key key, uint16_t asc, uint
 /* By what the store said; ok ends it GOOD (status.c). */
 void task_store_status(struct scsi_task *t, const struct tgt_bs_request *request);
 
-/* GOOD with Data-In: copies len bytes, cut to allocation_length (SPC-5 4.2.5.6) and expected_in. */
+/* GOOD with Data-In: copies len bytes, cut to allocation_length (SPC-5 4.2.5.6) and expected_in;
+ * BUSY when too many replies have not been sent yet. */
 void task_reply(struct scsi_task *t, const void *data, size_t len, uint32_t allocation_length);
 
 /*

@@ -98,7 +98,6 @@ static void start_command(struct fuzz_input *in, uint8_t how, uint8_t where)
 	t->scsi.ops = &ops;
 	t->scsi.tag = nr_tasks;
 	t->scsi.attribute = (where >> 4) % (ATTR_ACA + 1);
-	t->scsi.must_not_wait = where & 0x08;
 	t->scsi.module_data = t->module_data;
 	t->data_fails = how & DATA_FAIL;
 	lun_encode((where & 0x07) % FUZZ_LUNS, t->scsi.lun);

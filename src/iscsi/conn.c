@@ -168,6 +168,7 @@ void conn_close(struct conn *conn, const char *why)
 		conn_log(conn, LOG_INFO, "connection closed: %s", why);
 	conn->phase = CONN_CLOSED;
 	conn_detach(conn);
+	login_stop_waiting(conn);
 	list_del(&conn->move.link);
 	close(conn->watch.fd);
 	conn->watch.fd = -1;

@@ -95,7 +95,8 @@ struct rx {
 	uint32_t data_left; /* of its data segment */
 	uint32_t tail;      /* padding and digest behind it */
 	uint32_t crc;
-	bool whole; /* the data segment was checked before the PDU was begun */
+	bool whole;   /* the data segment was checked before the PDU was begun */
+	bool ignored; /* nobody hears of its end */
 	/* where the data go: to sink, then the rest is thrown away; or all to flat */
 	struct databuf *sink;
 	uint32_t sink_offset, sink_left;

@@ -41,13 +41,22 @@ void login_free(struct conn *conn)
 
 	if (!l)
 		return;
+	login_stop_waiting(conn);
 	conn->login = NULL;
-	reactor_timer_cancel(&l->patience);
-	list_del(&l->wait_link);
 	free(l->text);
 	free(l->kept);
 	OPENSSL_cleanse(l, sizeof(*l));
 	free(l);
+}
+
+void login_stop_waiting(struct conn *conn)
+{
+	struct login *l = conn->login;
+
+	if (!l)
+		return;
+	reactor_timer_cancel(&l->patience);
+	list_del(&l->wait_link);
 }
 
 void login_drop_target(const struct iscsi_target *target)
@@ -466,9 +475,17 @@ static void waited_enough(struct timer *timer)
 {
 	struct login *l = container_of(timer, struct login, patience);
 
-	list_del(&l->wait_link);
+	login_stop_waiting(l->conn);
 	conn_log(l->conn, LOG_WARNING, "its former session has not ended yet: a store hangs");
 	finish_kept(l);
+}
+
+static void wait_for_end(struct login *l, struct session *old)
+{
+	list_add_tail(&old->waiters, &l->wait_link);
+	l->patience.fn = waited_enough;
+	reactor_timer_arm(l->conn->reactor, &l->patience, REINSTATEMENT_PATIENCE_MS);
+	session_request_close(old, CLOSE_REINSTATEMENT);
 }
 
 /* 6.3.5: the same initiator port again ends its former session first. */
@@ -487,19 +504,20 @@ static void reinstate_or_finish(struct login *l, const struct text_out *out)
 	}
 	memcpy(l->kept, out->data, out->len);
 	l->kept_len = out->len;
-	list_add_tail(&old->waiters, &l->wait_link);
-	l->patience.fn = waited_enough;
-	reactor_timer_arm(l->conn->reactor, &l->patience, REINSTATEMENT_PATIENCE_MS);
-	session_request_close(old, CLOSE_REINSTATEMENT);
+	wait_for_end(l, old);
 }
 
 void login_resume_waiters(struct list *waiters)
 {
 	while (!list_empty(waiters)) {
-		struct login *l = list_pop(waiters, struct login, wait_link);
+		struct login *l = list_first(waiters, struct login, wait_link);
+		struct session *other = session_find(l->target, l->initiator, l->isid);
 
-		reactor_timer_cancel(&l->patience);
-		finish_kept(l);
+		login_stop_waiting(l->conn);
+		if (other) /* of one that waited too, and was first */
+			wait_for_end(l, other);
+		else
+			finish_kept(l);
 	}
 }
 
@@ -589,8 +607,7 @@ void login_pdu(struct conn *conn, const uint8_t *bhs, uint8_t *data, size_t len)
 	/* one at a time: the initiator waits for each response (6.3) */
 	status = list_empty(&l->wait_link) ? check_header(l, bhs) : LOGIN_INITIATOR_ERROR;
 	if (status) {
-		list_del(&l->wait_link);
-		reactor_timer_cancel(&l->patience);
+		login_stop_waiting(conn);
 		refuse(l, status);
 	} else if (bhs[1] & PDU_CONTINUE) {
 		if (collect(l, data, len))

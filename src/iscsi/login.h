@@ -34,6 +34,8 @@ bool login_start(struct conn *conn);
 void login_pdu(struct conn *conn, const uint8_t *bhs, uint8_t *data, size_t len);
 /* The connection is gone. */
 void login_free(struct conn *conn);
+/* It waits for no session's end any more; harmless when it doesn't. */
+void login_stop_waiting(struct conn *conn);
 /* The session that logins wait for (reinstatement) has ended. */
 void login_resume_waiters(struct list *waiters);
 /* Ends the logins to a target that is being deleted. */

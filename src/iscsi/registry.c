@@ -138,7 +138,6 @@ static void move(struct deferred *deferred)
 	struct conn *conn = container_of(deferred, struct conn, move);
 	struct session *s = conn->session;
 
-	conn_detach(conn);
 	login_free(conn);
 	conn->arrive.fn = session_arrived;
 	reactor_send(s->reactor, &conn->arrive);
@@ -171,6 +170,7 @@ bool session_start(struct conn *conn, const struct session_config *config)
 	conn->max_xmit_limit = at_most(limit, BUF_MAX_PIECE);
 	conn->max_xmit = at_most(config->nego->value[KEY_MAX_RECV_DSL], conn->max_xmit_limit);
 	conn->phase = CONN_HANDOVER;
+	conn_detach(conn); /* from now on nothing that happens here concerns it */
 	conn->move.fn = move;
 	reactor_defer(conn->reactor, DEFER_WORK, &conn->move);
 	log_info("initiator %s at %s has logged in to target %s", s->info.initiator, conn->address,

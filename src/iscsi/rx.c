@@ -180,8 +180,7 @@ static void begin_pdu(struct conn *conn)
 		wanted = data_out_begin(conn);
 	else if (!(rx->flat = malloc(rx->data_left + 1)))
 		conn_close(conn, "out of memory");
-	if (!wanted)
-		rx->bhs[0] = 0xff; /* nobody hears of its end */
+	rx->ignored = !wanted;
 	rx->state = RX_DATA;
 }
 
@@ -196,7 +195,7 @@ static void finish_pdu(struct conn *conn)
 		digest_ok = digest_matches(tail + pad, digest_update(rx->crc, tail, pad));
 	rx->start += rx->tail;
 	rx->state = RX_HEADER;
-	if (rx->bhs[0] != 0xff)
+	if (!rx->ignored)
 		end_pdu(conn, rx->flat, rx->flat_len, digest_ok);
 	forget_pdu(rx);
 }

@@ -247,10 +247,20 @@ void session_logout(struct session *s, uint32_t itt)
 
 /* ---- the control reactor wants it to end ---- */
 
-static void abort_incomplete(struct iscsi_task *t, void *arg)
+/* Nothing is read any more, so the data that it waits for won't come. */
+static void end_incomplete(struct iscsi_task *t, void *arg)
 {
+	bool whole = t->complete || (!t->wanted && t->received >= t->expected);
+
 	(void)arg;
-	if (t->submitted && t->wanted && !t->complete)
+	t->receiving = t->unsolicited = false;
+	data_withdraw_r2ts(t);
+	t->nr_r2ts = 0;
+	if (!t->submitted)
+		task_free(t);
+	else if (t->done)
+		task_try_finish(t);
+	else if (t->write && !whole)
 		scsi_task_abort(&t->scsi);
 }
 
@@ -258,10 +268,9 @@ static void drain(struct session *s)
 {
 	s->draining = true;
 	conn_stop_reading(s->conn);
-	/* nothing is read any more, so their data won't come */
 	s->pins++;
 	held_free_all(s);
-	tasks_each(s, abort_incomplete, NULL);
+	tasks_each(s, end_incomplete, NULL);
 	s->pins--;
 	session_check_end(s);
 }

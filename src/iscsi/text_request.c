@@ -131,6 +131,8 @@ static void send_targets(struct text_exchange *x)
 	struct discovery_view view = {
 	    .initiator = x->initiator, .peer = &x->peer, .local = &x->local, .only = x->only};
 
+	free(x->answer.data); /* of a request before it in the exchange */
+	x->answer = (struct text_out){0};
 	do {
 		if (!grow(&x->answer))
 			return;

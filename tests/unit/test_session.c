@@ -9,47 +9,66 @@
 
 static uint8_t data[96 << 10];
 
+/* Of one test at a time; it is the LU's until it is released. */
+static struct lu_exclusive exclusive;
+static bool released;
+
 static void granted(struct lu_exclusive *e)
 {
 	(void)e;
 	flag = true;
 }
 
+static void hold_lu(void)
+{
+	exclusive = (struct lu_exclusive){.lu = lu, .all = true, .granted = granted};
+	flag = false;
+	lu_exclusive_begin(&exclusive);
+	run_until(flag);
+}
+
+static void was_released(struct lu_exclusive *e)
+{
+	(void)e;
+	released = true;
+}
+
+static void let_lu_go(void)
+{
+	released = false;
+	lu_exclusive_end(&exclusive, was_released);
+}
+
 /* While an exclusive operation holds all of the LU, commands are parked before anybody wants their
  * data. */
 static void immediate_data_wait_for_a_parked_command(void **state)
 {
-	struct lu_exclusive e = {.lu = lu, .all = true, .granted = granted};
 	uint32_t itt;
 
 	(void)state;
 	client_login(&a, 1, KEYS(""));
 	clear_attention(&a);
-	flag = false;
-	lu_exclusive_begin(&e);
-	run_until(flag);
+	hold_lu();
 	pattern(data, sizeof(data), 1);
 	itt = send_rw(&a, PDU_FINAL | CMD_WRITE, 8, 16, data, 8192);
 	run_for(20);
 	assert_int_equal(medium[8 * 512 + 1], 0);
-	lu_exclusive_end(&e, NULL);
+	let_lu_go();
 	expect_status(&a, itt, STATUS_GOOD);
 	assert_memory_equal(medium + 8 * 512, data, 8192);
+	run_until(released);
 }
 
 /* The same with data that come in several PDUs, before and after the command is let go. */
 static void unsolicited_data_wait_for_a_parked_command(void **state)
 {
-	struct lu_exclusive e = {.lu = lu, .all = true, .granted = granted};
 	uint32_t itt;
 
 	(void)state;
 	target->params[PARAM_INITIAL_R2T] = 0;
 	client_login(&a, 1, KEYS("InitialR2T=No"));
 	clear_attention(&a);
-	flag = false;
-	lu_exclusive_begin(&e);
-	run_until(flag);
+	hold_lu();
 	pattern(data, sizeof(data), 2);
 	itt = send_rw(&a, CMD_WRITE, 0, 128, data, 4096);
 	send_data_out(&a, itt, TAG_NONE, 0, 4096, false, data, 20000);
@@ -66,11 +85,12 @@ static void unsolicited_data_wait_for_a_parked_command(void **state)
 		send(a.fd, data + 24096, 10000, MSG_NOSIGNAL);
 	}
 	run_for(20);
-	lu_exclusive_end(&e, NULL);
+	let_lu_go();
 	run_for(20);
 	send(a.fd, data + 34096, 65536 - 34096, MSG_NOSIGNAL);
 	expect_status(&a, itt, STATUS_GOOD);
 	assert_memory_equal(medium, data, 65536);
+	run_until(released);
 }
 
 /* RFC 7143 11.6: the response comes when the task has ended, and no status for it. */

@@ -53,7 +53,8 @@ class Step:
         with open(self.log, "rb") as log:
             log.seek(max(0, os.path.getsize(self.log) - 1000))
             lines = log.read().decode(errors="replace").split("\n")
-        return next((line.strip()[:100] for line in reversed(lines) if line.strip()), "")
+        lines = [line.strip()[:100] for line in reversed(lines) if line.strip()]
+        return next((line for line in lines if " % " in line), lines[0] if lines else "")
 
     def end(self):
         """What the step left running ends with it."""

@@ -14,8 +14,9 @@ from harness import cu
 from harness.allow import AllowList
 from harness.bench import Bench
 from harness.daemon import Daemon
-from harness.modules import Plan, Variant, block_variants, special_variants
-from harness.options import Settings, add_options, make_plan, peer_variant
+from harness.modules import Plan, Variant, special_variants
+from harness.options import Settings, add_options, make_plan
+from harness.selection import Selector
 from harness.sg import Sg, shim
 from harness.units import Target, Unit, restore
 
@@ -75,35 +76,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def variants(config: pytest.Config, selection: str) -> list[Variant]:
-    """The units that a test runs on.  storing: not on stores that keep nothing; file: on those that keep
-    it at a path; not-storing: on those that keep nothing only; basic: one of each block size; one: the first that stores; tape, passthrough: modules of that kind."""
-    settings, plan = config.stash[SETTINGS], config.stash[PLAN]
-    if selection in ("tape", "passthrough"):  # of that kind, not a disk
-        return [] if settings.peer is not None else [Variant(module.name) for module in plan.of_kind(selection)]
-    if settings.peer is not None:
-        return [] if selection in ("not-storing", "file") else [peer_variant(settings.peer)]
-    found = [v for v in block_variants(plan.of_kind("block")) if plan_can_write(plan, v)]
-    keeps_nothing = config.stash[ALLOW].not_storing
-    if selection == "not-storing":
-        return [v for v in found if v.module in keeps_nothing]
-    if selection == "file":
-        at_a_path = {module.name for module in plan.modules if module.needs_path}
-        return [v for v in found if v.module in at_a_path - set(keeps_nothing)]
-    if selection in ("storing", "one"):
-        storing = [v for v in found if v.module not in keeps_nothing]
-        found = storing if selection == "storing" else storing or found
-    if selection == "basic":
-        best: dict[tuple[str, int], Variant] = {}
-        for variant in found:
-            best.setdefault((variant.module, variant.block_size), variant)
-        found = list(best.values())
-    if selection == "one":
-        found = sorted(found, key=lambda v: v.module != "rdwr")[:1]
-    return found
-
-
-def plan_can_write(plan: Plan, variant: Variant) -> bool:
-    return next(m for m in plan.modules if m.name == variant.module).can_write
+    """The units that a test with this selection runs on."""
+    allow = config.stash[ALLOW]
+    return Selector(config.stash[SETTINGS], config.stash[PLAN], allow.not_storing)(selection)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -139,30 +114,29 @@ def cu_rows(config: pytest.Config) -> Iterator[Any]:
                 yield pytest.param(variant, test)
 
 
+def wanted(item: pytest.Item, settings: Settings, no_disk: bool) -> bool:
+    """Whether this run can do a test, and was asked to."""
+    names = set(getattr(item, "fixturenames", ()))
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and "variant" in callspec.params and not isinstance(callspec.params["variant"], Variant):
+        return False  # there is no unit of the kind that it is for
+    if settings.peer is not None and "daemon" in names:
+        return False  # needs management of the target
+    if not settings.managed and settings.peer is None and "bench" in names:
+        return False  # nothing to talk to: the harness's own tests only
+    if no_disk and "one" in names:
+        return False  # the modules that were asked for can't carry the tests of the protocol
+    return not settings.smoke or item.get_closest_marker("smoke") is not None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what this run can't do or wasn't asked for."""
     settings = config.stash[SETTINGS]
-    one_variant = Variant("")
-    # the modules that were asked for can't carry the tests of the protocol: they are left to the others
     no_disk = bool(settings.stores) and not variants(config, "storing")
-    keep, drop = [], []
-    for item in items:
-        names = set(getattr(item, "fixturenames", ()))
-        wanted = True
-        callspec = getattr(item, "callspec", None)
-        if callspec is not None and not isinstance(callspec.params.get("variant", one_variant), Variant):
-            wanted = False  # no unit of the kind that it is for
-        elif settings.peer is not None and "daemon" in names:
-            wanted = False  # needs management of the target
-        elif not settings.managed and settings.peer is None and "bench" in names:
-            wanted = False  # nothing to talk to: the harness's own tests only
-        elif no_disk and "one" in names:
-            wanted = False
-        elif settings.smoke and item.get_closest_marker("smoke") is None:
-            wanted = False
-        (keep if wanted else drop).append(item)
-    if drop:
-        config.hook.pytest_deselected(items=drop)
+    keep = [item for item in items if wanted(item, settings, no_disk)]
+    if len(keep) < len(items):
+        kept = set(keep)
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = keep
 
 

@@ -169,9 +169,9 @@ class Reporter:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
         """No letter a test: progress and failures are lines of our own."""
-        if report.when == "call" and not hasattr(report, "wasxfail"):
-            return report.outcome, "", ""
-        return None
+        if report.when != "call":
+            return None
+        return ("xfailed" if hasattr(report, "wasxfail") else report.outcome), "", ""
 
     # -- the end
 

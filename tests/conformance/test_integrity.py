@@ -93,9 +93,9 @@ def own(bench: Bench, variant: Variant, request: pytest.FixtureRequest) -> Unit:
 
 
 @pytest.fixture
-def disk_of(own: Unit) -> Iterator[Disk]:
+def disk_of(own: Unit, bench: Bench) -> Iterator[Disk]:
     with own.login(keys={"InitialR2T": "No", "MaxBurstLength": "262144", "FirstBurstLength": "65536"}) as session:
-        if own.path is None:  # perhaps not new: make it look so
+        if own.path is None or bench.plan.path:  # perhaps not new: make it look so
             write_block(session, own, START, bytes((SPAN + 64) * own.block_size))
         yield Disk(own, session, seed=1)
 

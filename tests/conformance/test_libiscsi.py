@@ -10,13 +10,22 @@ from harness.allow import AllowList
 from harness.modules import Variant
 from harness.notes import note
 from harness.options import Settings
+from harness.raw import write_block
 from harness.units import Unit
+
+
+def zero(unit: Unit, blocks: int = 512) -> None:
+    """Writes zeroes over the first blocks."""
+    with unit.login() as session:
+        write_block(session, unit, 0, bytes(blocks * unit.block_size))
 
 
 def test_libiscsi(unit: Unit, variant: Variant, cu_test: str, allow: AllowList, settings: Settings,
                   request: pytest.FixtureRequest) -> None:
     facts = variant.facts()
     note(request.node, ran={"test": cu_test, "facts": facts})
+    if cu_test in cu.WANTS_ZEROES and not variant.readonly:
+        zero(unit)
     outcome = cu.run_test(cu_test, unit.url, cu.TIMEOUT * settings.patience)
     if outcome.kind == "passed":
         return

@@ -15,6 +15,8 @@ from .process import run
 
 TOOL = "iscsi-test-cu"
 TIMEOUT = 90.0
+# It compares block 256 with zeroes, but zeroes only those before it.
+WANTS_ZEROES = frozenset({"ALL.MultipathIO.CompareAndWrite"})
 _NAME = re.compile(r"ALL\.[^.\s]+\.[^.\s]+")
 _SKIPPED = re.compile(r"\[SKIPPED\]\s*(.*)")
 # RTPG says it without the brackets

@@ -105,4 +105,4 @@ def test_no_path_of_a_machine():
 
 def test_path_check_finds_what_it_looks_for():
     assert MACHINE.search("cd /" + "home/me/tgt")
-    assert not MACHINE.search("mktemp /" + "tmp/XXXXXX; ls src/root/x $TMP/work/y")
+    assert not MACHINE.search("mktemp /" + "tmp/XXXXXX; ls src/root/x $TMP/" + "work/y")

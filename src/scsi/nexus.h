@@ -48,6 +48,7 @@ struct itl {
 	unsigned nr_blocked;  /* tasks in it that wait for their turn */
 	bool aca;             /* an auto contingent allegiance exists */
 	bool prevents;        /* PREVENT ALLOW MEDIUM REMOVAL */
+	bool rescanning;      /* blocked tasks are being let go */
 	struct ua_queue ua;
 };
 

@@ -113,10 +113,16 @@ void queue_rescan(struct itl *itl)
 {
 	struct scsi_task *t;
 
+	/* a task that ends at once comes back here: the loop below goes on with the next one, so
+	 * that the stack doesn't grow with the number of tasks that a peer queues */
+	if (itl->rescanning)
+		return;
+	itl->rescanning = true;
 	while (itl->nr_blocked && (t = first_startable(itl))) {
 		unblock(t);
 		gate(t);
 	}
+	itl->rescanning = false;
 }
 
 void queue_leave(struct scsi_task *t)

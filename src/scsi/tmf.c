@@ -381,10 +381,8 @@ static void reset_target(struct tmf_work *w)
 }
 
 /* SAM-5 6.3.4 */
-static void nexus_reset_slice_done(struct abort_wait *wait)
+static void lose_nexus(struct tmf_work *w)
 {
-	struct tmf_work *w = container_of(wait, struct tmf_work, wait);
-
 	list_for_each (itl, &w->nexus->itl_list, struct itl, nexus_link) {
 		itl->aca = false;
 		itl_set_prevents(itl, false);
@@ -394,30 +392,40 @@ static void nexus_reset_slice_done(struct abort_wait *wait)
 	finish(w);
 }
 
+static void nexus_slice_done(struct abort_wait *wait);
+
+/* Waits for one LU after the other, until none has aborted tasks of the nexus any more. */
+static void wait_for_nexus(struct tmf_work *w)
+{
+	w->wait.match = same_nexus;
+	w->wait.arg = w->nexus;
+	w->wait.done = nexus_slice_done;
+	list_for_each (itl, &w->nexus->itl_list, struct itl, nexus_link) {
+		if (!each_affected(itl->slice, &w->wait, was_aborted, NULL))
+			continue;
+		w->lu = itl->lu;
+		list_add_tail(&itl->slice->waits, &w->wait.link);
+		return;
+	}
+	lose_nexus(w);
+}
+
+static void nexus_slice_done(struct abort_wait *wait)
+{
+	wait_for_nexus(container_of(wait, struct tmf_work, wait));
+}
+
 static void reset_nexus(struct tmf_work *w)
 {
-	/* each LU's tasks are aborted; the last slice to wait for decides, so one wait on each
-	 * would do: wait where there is a task that can't end at once */
-	struct lu_slice *busy = NULL;
+	struct abort_wait mine = {.match = same_nexus, .arg = w->nexus};
 
 	list_for_each (itl, &w->nexus->itl_list, struct itl, nexus_link) {
 		struct search s = {0};
-		struct abort_wait mine = {.match = same_nexus, .arg = w->nexus};
 
 		while (each_affected(itl->slice, &mine, to_abort, &s))
 			scsi_task_abort(s.found);
-		if (each_affected(itl->slice, &mine, was_aborted, NULL))
-			busy = itl->slice;
 	}
-	w->wait.match = same_nexus;
-	w->wait.arg = w->nexus;
-	w->wait.done = nexus_reset_slice_done;
-	if (!busy) {
-		nexus_reset_slice_done(&w->wait);
-		return;
-	}
-	w->lu = busy->lu;
-	abort_on_slice(busy, &w->wait, NULL);
+	wait_for_nexus(w);
 }
 
 static void run_on_lu(struct tmf_work *w, enum tmf_function function)

@@ -118,6 +118,7 @@ struct test_task {
 };
 
 static unsigned ended;
+static uint8_t task_lun = 1; /* of the tasks started from now on */
 
 static void want_data(struct scsi_task *t)
 {
@@ -147,7 +148,7 @@ static void start_task(struct test_task *task, struct nexus *from, uint8_t attri
 	memset(task, 0, sizeof(*task));
 	t->nexus = from;
 	t->ops = &ops;
-	t->lun[1] = 1;
+	t->lun[1] = task_lun;
 	memcpy(t->cdb, cdb, len);
 	t->cdb_len = (uint8_t)len;
 	t->attribute = attribute;
@@ -487,6 +488,52 @@ static void a_hung_store_is_fenced(void **state)
 	tmf_patience_ms = 10000;
 }
 
+/* I_T NEXUS RESET (SAM-5 7.6): answered when the aborted tasks of all LUs have ended. */
+static void a_nexus_reset_waits_for_all_units(void **state)
+{
+	static const uint8_t tur[6];
+	struct lu_config config = {.target = target, .lun = 2, .module = &module};
+	struct test_task first, second, attention;
+	struct lu *one = lu, *two;
+	struct tmf tmf;
+
+	(void)state;
+	flag = false;
+	lu_create(&config, created, NULL);
+	run_until(flag);
+	two = lu;
+	lu = one;
+	flag = false;
+	target_publish_lu(target, two, set_flag, NULL);
+	run_until(flag);
+	task_lun = 2;
+	start_task(&attention, &nexus, ATTR_SIMPLE, tur, sizeof(tur));
+	finish(&attention, STATUS_CHECK_CONDITION);
+	task_lun = 1;
+	test_unit_ready(&nexus, STATUS_CHECK_CONDITION, ASC_REPORTED_LUNS_DATA_HAS_CHANGED);
+	hold = true;
+	start_rw(&first, ATTR_SIMPLE, true, 0);
+	task_lun = 2;
+	start_rw(&second, ATTR_SIMPLE, true, 0);
+	task_lun = 1;
+	start_tmf(&tmf, TMF_I_T_NEXUS_RESET, NULL);
+	run_for(20);
+	assert_false(flag);
+	host->complete(held[1]);
+	nr_held = 1;
+	run_until(second.done);
+	run_for(20);
+	assert_false(flag); /* the other unit's task is still in its store */
+	complete_all();
+	run_until(flag);
+	assert_true(first.done && first.scsi.aborted && second.scsi.aborted);
+	scsi_task_release(&first.scsi);
+	scsi_task_release(&second.scsi);
+	test_unit_ready(&nexus, STATUS_CHECK_CONDITION, ASC_I_T_NEXUS_LOSS_OCCURRED);
+	hold = false;
+	destroy_lu(two);
+}
+
 static void a_nexus_waits_for_its_tasks(void **state)
 {
 	static const uint8_t id[4] = {5};
@@ -563,6 +610,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(an_abort_waits_for_the_store, start, stop),
 	    cmocka_unit_test_setup_teardown(a_reset_aborts_all_and_is_announced, start, stop),
 	    cmocka_unit_test_setup_teardown(a_hung_store_is_fenced, start, stop),
+	    cmocka_unit_test_setup_teardown(a_nexus_reset_waits_for_all_units, start, stop),
 	    cmocka_unit_test_setup_teardown(a_nexus_waits_for_its_tasks, start, stop),
 	    cmocka_unit_test_setup_teardown(an_lu_waits_for_its_tasks, start, stop),
 	    cmocka_unit_test_setup_teardown(a_store_that_misbehaves_is_survived, start, stop),

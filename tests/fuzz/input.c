@@ -38,7 +38,8 @@ const uint8_t *fuzz_bytes(struct fuzz_input *in, size_t want, size_t *len)
 	const uint8_t *at = in->at;
 
 	*len = want < in->left ? want : in->left;
-	in->at += *len;
+	if (*len)
+		in->at += *len; /* it may be NULL when nothing is left */
 	in->left -= *len;
 	return at;
 }

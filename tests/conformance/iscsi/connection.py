@@ -6,6 +6,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Callable
 
 from .crc32c import crc32c
 from .pdu import BHS_LENGTH, RESERVED_TAG, Op, Pdu
@@ -108,19 +109,35 @@ class Connection:
         return out
 
     def recv(self, timeout: float | None = None) -> Pdu:
-        """The next PDU.  Raises NoAnswer, Closed, or ProtocolViolation when it is unlawful."""
+        """The next PDU.  Raises NoAnswer, Closed, or ProtocolViolation when it is unlawful.  What came of a PDU
+        before NoAnswer is kept for the next call."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
-        head = self._read(BHS_LENGTH, deadline)
+        taken = bytearray()
+
+        def take(length: int) -> bytes:
+            piece = self._read(length, deadline)
+            taken.extend(piece)
+            return piece
+
+        try:
+            pdu = self._receive(take)
+        except NoAnswer:
+            self._buffer[:0] = taken
+            raise
+        self._check(pdu)
+        return pdu
+
+    def _receive(self, take: Callable[[int], bytes]) -> Pdu:
+        head = take(BHS_LENGTH)
         pdu = Pdu()
         pdu.bhs[:] = head
-        pdu.ahs = self._read(pdu.ahs_words * 4, deadline)
+        pdu.ahs = take(pdu.ahs_words * 4)
         if self.header_digest:
-            self._check_digest("header", head + pdu.ahs, self._read(4, deadline))
-        padded = self._read((pdu.data_length + 3) // 4 * 4, deadline)
+            self._check_digest("header", head + pdu.ahs, take(4))
+        padded = take((pdu.data_length + 3) // 4 * 4)
         if padded and self.data_digest:
-            self._check_digest("data", padded, self._read(4, deadline))
+            self._check_digest("data", padded, take(4))
         pdu.data = padded[:pdu.data_length]
-        self._check(pdu)
         return pdu
 
     @staticmethod

@@ -265,3 +265,16 @@ def test_login_offers() -> None:
     offer = dict(Login("iqn.2026-01.org.example:t", keys={"HeaderDigest": None, "X-test": "1"}).operational())
     assert "HeaderDigest" not in offer and offer["X-test"] == "1" and offer["InitialR2T"] == "Yes"
     assert "MaxBurstLength" not in dict(Login().operational())
+
+
+def test_a_pdu_that_comes_slowly_is_not_torn() -> None:
+    """Giving up in the middle of a PDU loses nothing of it: the next call takes it whole."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with Connection("127.0.0.1", server.getsockname()[1]) as connection, server.accept()[0] as peer:
+            whole = Pdu(Op.NOP_IN, itt=7, data=b"slow").to_bytes(False, False)
+            for piece in (whole[:20], whole[20:48], whole[48:50]):
+                peer.sendall(piece)
+                with pytest.raises(NoAnswer):
+                    connection.recv(0.05)
+            peer.sendall(whole[50:])
+            assert connection.recv(5).data == b"slow"

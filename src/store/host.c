@@ -357,7 +357,6 @@ static void submit_on_worker(struct work *work)
 {
 	struct store_request *r = container_of(work, struct store_request, work);
 
-	r->bs.flags |= TGT_BS_REQ_MAY_BLOCK;
 	submitted(r, r->store->module->descriptor.submit(r->store->handle, NULL, &r->bs));
 }
 
@@ -374,8 +373,10 @@ void store_request_init(struct store_request *r, enum tgt_bs_op op, void *module
 	r->message.fn = deliver_message;
 }
 
+/* The flag is set before the request is a worker's: store_cancel() reads it. */
 static void to_worker(struct store_request *r)
 {
+	r->bs.flags |= TGT_BS_REQ_MAY_BLOCK;
 	r->work.fn = submit_on_worker;
 	workers_submit(&r->store->gate, &r->work);
 }
@@ -389,6 +390,7 @@ void store_submit(struct store *store, struct store_request *r)
 
 	r->store = store;
 	r->reactor = self;
+	r->bs.flags &= (uint16_t)~TGT_BS_REQ_MAY_BLOCK;
 	atomic_store_explicit(&r->state, STATE_SUBMITTING, memory_order_relaxed);
 	if (m->thread_model == TGT_BS_WORKER) {
 		to_worker(r);

@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "scsi/commands.h"
@@ -27,8 +29,10 @@ static const struct tgt_bs_host *host;
 static struct tgt_bs_request *held[MAX_HELD];
 static unsigned nr_held;
 static bool hold, complete_twice, closed;
-static unsigned last_op;
+static unsigned last_op, cancelled;
 static int refuse;
+static bool blocks; /* requests go to a worker, and stay there until go_on */
+static atomic_bool on_worker, go_on;
 
 static int fake_open(const struct tgt_bs_open_args *args, void **store, char *error, size_t size)
 {
@@ -53,6 +57,16 @@ static int fake_geometry(void *store, struct tgt_bs_geometry *g)
 static int fake_submit(void *store, void *channel, struct tgt_bs_request *r)
 {
 	(void)store, (void)channel;
+	if (blocks && !(r->flags & TGT_BS_REQ_MAY_BLOCK))
+		return TGT_BS_WOULD_BLOCK;
+	if (blocks) {
+		/* relaxed: the test must learn nothing else from it, lest it hide a race */
+		atomic_store_explicit(&on_worker, true, memory_order_relaxed);
+		while (!atomic_load_explicit(&go_on, memory_order_relaxed))
+			usleep(1000);
+		host->complete(r);
+		return 0;
+	}
 	last_op = r->op;
 	if (refuse)
 		return refuse;
@@ -67,6 +81,12 @@ static int fake_submit(void *store, void *channel, struct tgt_bs_request *r)
 	return 0;
 }
 
+static void fake_cancel(void *store, void *channel, struct tgt_bs_request *r)
+{
+	(void)store, (void)channel, (void)r;
+	cancelled++;
+}
+
 static struct store_module module = {
     .descriptor = {.struct_size = sizeof(struct tgt_bs_module),
 		   .name = "fake",
@@ -76,7 +96,8 @@ static struct store_module module = {
 		   .open = fake_open,
 		   .close = fake_close,
 		   .geometry = fake_geometry,
-		   .submit = fake_submit},
+		   .submit = fake_submit,
+		   .cancel = fake_cancel},
 };
 
 static void complete_all(void)
@@ -209,9 +230,9 @@ static int start(void **state)
 
 	(void)state;
 	host = store_host_table();
-	hold = complete_twice = closed = false;
+	hold = complete_twice = closed = blocks = false;
 	refuse = 0;
-	nr_held = ended = 0;
+	nr_held = ended = cancelled = 0;
 	opcode_init();
 	if (reactors_start(2, 0) || workers_start(2))
 		return -1;
@@ -582,6 +603,35 @@ static void an_lu_waits_for_its_tasks(void **state)
 	test_unit_ready(&nexus, STATUS_CHECK_CONDITION, ASC_LOGICAL_UNIT_NOT_SUPPORTED);
 }
 
+/* Only the thread that is in submit() may touch such a request, and it can't be told to cancel. */
+static void what_a_worker_has_is_not_cancelled(void **state)
+{
+	struct test_task task;
+
+	(void)state;
+	hold = true;
+	start_rw(&task, ATTR_SIMPLE, true, 0);
+	scsi_task_abort(&task.scsi);
+	assert_int_equal(cancelled, 1);
+	complete_all();
+	run_until(task.done);
+	scsi_task_release(&task.scsi);
+	atomic_store(&on_worker, false);
+	atomic_store(&go_on, false);
+	blocks = true;
+	start_rw(&task, ATTR_SIMPLE, true, 0);
+	while (!atomic_load_explicit(&on_worker, memory_order_relaxed))
+		usleep(1000);
+	scsi_task_abort(&task.scsi);
+	assert_int_equal(cancelled, 1);
+	assert_false(task.done);
+	atomic_store_explicit(&go_on, true, memory_order_relaxed);
+	run_until(task.done);
+	assert_true(task.scsi.aborted);
+	scsi_task_release(&task.scsi);
+	blocks = false;
+}
+
 static void a_store_that_misbehaves_is_survived(void **state)
 {
 	struct test_task task;
@@ -613,6 +663,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_nexus_reset_waits_for_all_units, start, stop),
 	    cmocka_unit_test_setup_teardown(a_nexus_waits_for_its_tasks, start, stop),
 	    cmocka_unit_test_setup_teardown(an_lu_waits_for_its_tasks, start, stop),
+	    cmocka_unit_test_setup_teardown(what_a_worker_has_is_not_cancelled, start, stop),
 	    cmocka_unit_test_setup_teardown(a_store_that_misbehaves_is_survived, start, stop),
 	};
 

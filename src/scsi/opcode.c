@@ -177,6 +177,17 @@ static bool length_matches(const struct scsi_task *t)
 	return t->cdb[7] == row->cdb_len - 8 && row->cdb_len <= t->cdb_len;
 }
 
+/* True: no bit is set that the row doesn't list, so there is nothing to look at byte by byte. False
+ * says nothing: the control byte, a service action, or what lies behind the CDB may be why. */
+static bool plainly_allowed(const struct opcode_row *row, const uint8_t *cdb)
+{
+	uint64_t bits[2], usage[2];
+
+	memcpy(bits, cdb, sizeof(bits));
+	memcpy(usage, row->usage, sizeof(usage));
+	return row->cdb_len <= sizeof(bits) && !((bits[0] & ~usage[0]) | (bits[1] & ~usage[1]));
+}
+
 bool opcode_check_cdb(struct scsi_task *t)
 {
 	const struct opcode_row *row = t->row;
@@ -185,6 +196,8 @@ bool opcode_check_cdb(struct scsi_task *t)
 		task_invalid_cdb(t, row->opcode == OPCODE_VARIABLE_LENGTH ? 7 : 0, -1);
 		return false;
 	}
+	if (plainly_allowed(row, t->cdb))
+		return true;
 	for (unsigned i = 1; i < row->cdb_len; i++) {
 		uint8_t bad = (uint8_t)(t->cdb[i] & ~allowed_bits(row, i));
 

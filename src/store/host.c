@@ -318,11 +318,23 @@ static void deliver(struct store_request *r)
 		reactor_send(r->reactor, &r->message);
 }
 
+/* Marks it as completed; what the state was.  While its reactor is in submit() nothing else writes
+ * the state (but a module that completes twice), so that needs no locked instruction. */
+static unsigned mark_completed(struct store_request *r)
+{
+	unsigned before = atomic_load_explicit(&r->state, memory_order_relaxed);
+
+	if (before != STATE_SUBMITTING || reactor_self() != r->reactor ||
+	    r->bs.flags & TGT_BS_REQ_MAY_BLOCK)
+		return atomic_fetch_or_explicit(&r->state, STATE_COMPLETED, memory_order_acq_rel);
+	atomic_store_explicit(&r->state, before | STATE_COMPLETED, memory_order_relaxed);
+	return before;
+}
+
 static void host_complete(struct tgt_bs_request *request)
 {
 	struct store_request *r = container_of(request, struct store_request, bs);
-	unsigned before =
-	    atomic_fetch_or_explicit(&r->state, STATE_COMPLETED, memory_order_acq_rel);
+	unsigned before = mark_completed(r);
 
 	if (before & STATE_COMPLETED) {
 		log_err("%s: module %s completed a request (op %u) twice", describe(r->store),
@@ -348,7 +360,13 @@ static void submitted(struct store_request *r, int err)
 		deliver(r);
 		return;
 	}
-	before = atomic_fetch_and_explicit(&r->state, ~STATE_SUBMITTING, memory_order_acq_rel);
+	/* with both nobody else touches it any more */
+	before = atomic_load_explicit(&r->state, memory_order_acquire);
+	if (before & STATE_COMPLETED)
+		atomic_store_explicit(&r->state, STATE_COMPLETED, memory_order_relaxed);
+	else
+		before =
+		    atomic_fetch_and_explicit(&r->state, ~STATE_SUBMITTING, memory_order_acq_rel);
 	if (before & STATE_COMPLETED)
 		deliver(r);
 }

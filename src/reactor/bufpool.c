@@ -255,6 +255,8 @@ bool bufpool_get_wait(struct bufpool *p, struct buf_waiter *w)
 {
 	bool alone = list_empty(&p->waiters);
 
+	if (alone && bufpool_get(p, w->use, w->share, w->buf, w->length))
+		return true;
 	list_add_tail(&p->waiters, &w->link);
 	/* who is being served now may ask for more: that comes when it is its turn */
 	if (p->serving && !alone)

@@ -97,6 +97,7 @@ def special_variants(modules: Iterable[Module]) -> list[Variant]:
     out = []
     for module in modules:
         thin = "discard" in module.capabilities
-        out += [Variant(module.name, thin, 512, removable=True), Variant(module.name, thin, 512, readonly=True)]
+        out += [Variant(module.name, thin, 512, removable=True, exponent=3 if thin else 0),
+                Variant(module.name, thin, 512, readonly=True)]
         out += [Variant(module.name, thin, 512)] if thin else []
     return out

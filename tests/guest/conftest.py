@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures of the tests that need a kernel with SCSI: a guest that they share, and guests of their own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from places import BUILD, PACKAGES
+
+sys.path[:0] = PACKAGES
+
+from guest import Guest, GuestError  # noqa: E402
+from harness.daemon import Daemon  # noqa: E402
+
+GUESTS = pytest.StashKey[list[Guest]]()
+LOG_LINES = 40
+
+
+@pytest.fixture(scope="session")
+def medium(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What lies in the CD drive of the shared guest: 64 blocks of 2048 bytes, each filled with its number."""
+    path = tmp_path_factory.mktemp("cd") / "medium.iso"
+    path.write_bytes(b"".join(bytes([number]) * 2048 for number in range(64)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_guest(pytestconfig: pytest.Config, medium: Path) -> Iterator[Guest]:
+    guest = Guest(cd=medium, forward=[3260])
+    pytestconfig.stash[GUESTS] = [guest]
+    yield guest
+    guest.close()
+
+
+@pytest.fixture
+def guest(shared_guest: Guest) -> Guest:
+    """A guest that all tests of a worker use, one after the other; booted anew if a test has ended it.
+
+    It has a CD drive with the medium above, and its port 3260 is forwarded.
+    """
+    if not shared_guest.alive():
+        shared_guest.kill()
+        shared_guest.start()
+    return shared_guest
+
+
+@pytest.fixture
+def new_guest(pytestconfig: pytest.Config) -> Iterator[Callable[..., Guest]]:
+    """Makes guests (they aren't started) that go with the test."""
+    made: list[Guest] = []
+
+    def make(**options: Any) -> Guest:
+        made.append(Guest(**options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    """A tgtd on the host, which must end well."""
+    running = Daemon(str(BUILD / "tgtd"), str(BUILD / "tgtadm"), store_dir=str(BUILD / "backing-store")).start()
+    yield running
+    problems = running.stop()
+    log = running.log()
+    running.clean()
+    assert not problems, "\n".join([*problems, log])
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A test that fails with the shared guest shows what its kernel said last."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if report.failed and "guest" in getattr(item, "fixturenames", ()):
+        for guest in item.config.stash.get(GUESTS, []):
+            report.sections.append(("guest", kernel_log(guest)))
+
+
+def kernel_log(guest: Guest) -> str:
+    try:
+        return "\n".join(guest.output(["dmesg"]).splitlines()[-LOG_LINES:])
+    except GuestError:
+        return guest.console()

@@ -4,6 +4,6 @@
 import os
 from pathlib import Path
 
-_TESTS = Path(__file__).resolve().parents[1]
-BUILD = Path(os.environ.get("TGT_BUILD_DIR", _TESTS.parent / "build"))
-PACKAGES = [str(_TESTS / "fixtures"), str(_TESTS / "conformance")]  # the folders of guest and harness
+SOURCE = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("TGT_BUILD_DIR", SOURCE / "build"))
+PACKAGES = [str(SOURCE / "tests" / name) for name in ("fixtures", "conformance")]  # the folders of guest and harness

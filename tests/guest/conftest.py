@@ -33,8 +33,10 @@ def medium(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared_guest(pytestconfig: pytest.Config, medium: Path) -> Iterator[Guest]:
     guest = Guest(cd=medium, forward=[3260])
     pytestconfig.stash[GUESTS] = [guest]
-    yield guest
-    guest.close()
+    try:
+        yield guest.start()
+    finally:
+        guest.close()
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from guest import Disk, Guest
+from guest import Disk, Guest, GuestDied
 from guest.disk import BLOCK, Cache
 
 
@@ -98,5 +99,9 @@ def test_a_disk_without_cache_keeps_every_write(new_guest: Callable[..., Guest],
     guest = new_guest(disk=Disk(image, volatile=False)).start()
     guest.run(["dd", "of=/dev/vda", "bs=4096", "count=1", "oflag=direct", "iflag=fullblock"], stdin=b"x" * 4096,
               check=True)
-    guest.kill()
+    cut = threading.Timer(0.5, guest.kill)
+    cut.start()
+    with pytest.raises(GuestDied):  # whoever waits for a command then learns of it
+        guest.run(["sleep", "60"])
+    cut.join()
     assert on_disk(image, 0, 4096) == b"x" * 4096

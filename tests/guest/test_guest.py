@@ -71,8 +71,8 @@ def test_commands_run_side_by_side(guest: Guest) -> None:
 
 def test_it_sees_the_machines_programs_and_the_build_tree(guest: Guest) -> None:
     assert guest.run(["cat", __file__]).stdout == Path(__file__).read_bytes()
-    for command in (["sg_inq", "--version"], ["/usr/bin/python3", "-c", "import pytest"], [BUILD / "tgtadm", "--version"],
-                    [BUILD / "tgtd", "--version"], ["mkfs.ext4", "-V"]):
+    for command in (["sg_inq", "--version"], ["/usr/bin/python3", "-c", "import pytest"], ["mkfs.ext4", "-V"],
+                    [BUILD / "tgtadm", "--version"], [BUILD / "tgtd", "--version"]):
         guest.run(command, check=True)
     guest.run(["touch", "/etc/iscsi/x", "/var/x", "/usr/x"], check=True)
     assert not Path("/usr/x").exists()

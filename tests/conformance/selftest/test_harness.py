@@ -82,6 +82,7 @@ def tool_output(ran: int = 1, failed: int = 0, middle: str = "") -> str:
     (0, tool_output(), "passed", ""),
     (0, tool_output(middle="    [SKIPPED] no UNMAP\n"), "skip", "no UNMAP"),
     (0, tool_output(middle="    Skipping RTPG tests: none\n"), "skip", "Skipping RTPG tests: none"),
+    (0, "    [SKIPPED] no PRIN\n" + tool_output(), "passed", ""),  # said of its own preparations
     (1, tool_output(failed=1, middle="\n    [FAILED] READ10 failed\n    1. test.c:1  - ret == 0\n"), "failed",
      "READ10 failed / test.c:1  - ret == 0"),
     (0, "", "failed", "exit status 0"),  # an unknown test name: runs nothing, exits 0

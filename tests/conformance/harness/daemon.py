@@ -123,8 +123,7 @@ class Daemon:
 
     def reports(self, offset: int = 0) -> list[str]:
         """Sanitizer reports and the like in the log from offset on, each with the lines that follow it."""
-        lines = self.log()[offset:].splitlines()
-        return ["\n".join(lines[i:i + 30]) for i, line in enumerate(lines) if _REPORTS.search(line)][:3]
+        return reports_in(self.log()[offset:])
 
     def log(self) -> str:
         try:
@@ -170,6 +169,12 @@ class Daemon:
     def new_tid(self) -> int:
         self._next_tid += 1
         return self._next_tid
+
+
+def reports_in(log: str) -> list[str]:
+    """The first of a daemon's lines that tell of a defect, each with the lines that follow it."""
+    lines = log.splitlines()
+    return ["\n".join(lines[i:i + 30]) for i, line in enumerate(lines) if _REPORTS.search(line)][:3]
 
 
 def describe_exit(code: int) -> str:

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 #define TGT_BS_ABI_MAJOR 0
-#define TGT_BS_ABI_MINOR 1
+#define TGT_BS_ABI_MINOR 2
 
 struct tgt_bs_lu;      /* the host's: the logical unit that a store serves */
 struct tgt_bs_reactor; /* the host's: one event loop thread */
@@ -141,6 +141,8 @@ enum tgt_bs_status {
 	TGT_BS_ERR_FENCED = 16,       /* another host took the store over */
 	TGT_BS_ERR_TRANSPORT = 17,    /* the device didn't answer; it may or may not have acted */
 	TGT_BS_ERR_SCSI = 18,         /* CDB: see scsi_status and sense */
+	TGT_BS_ERR_RESET = 19,        /* CDB: a reset of the device or its bus ended it */
+	TGT_BS_ERR_TOO_LONG = 20,     /* CDB: more bytes than the device takes in one command */
 
 	TGT_BS_ERR_FILEMARK = 32, /* tape: met a filemark; residue tells how much is left */
 	TGT_BS_ERR_END_OF_DATA = 33,
@@ -260,12 +262,16 @@ struct tgt_bs_geometry {
 	uint64_t max_transfer;        /* per request; 0: no limit */
 	uint32_t discard_granularity; /* 0: unknown */
 	uint32_t reserved;
+	/* passthrough, since 0.2: how long a device may take; 0: as the host thinks */
+	uint32_t timeout_ms;      /* commands that it answers at once, or nearly */
+	uint32_t long_timeout_ms; /* those that go over the whole medium */
 };
 #define TGT_BS_GEO_READONLY (1u << 0)
 #define TGT_BS_GEO_ROTATIONAL (1u << 1)
 #define TGT_BS_GEO_VOLATILE_CACHE (1u << 2) /* a completed write needs FLUSH to be durable */
 #define TGT_BS_GEO_NO_MEDIUM (1u << 3)      /* open, but empty (tape, removable) */
 #define TGT_BS_GEO_DISCARD (1u << 4)        /* this file or device really can DISCARD */
+#define TGT_BS_GEO_RESERVATIONS (1u << 5)   /* passthrough, since 0.2: the device keeps them */
 
 /* Log levels of log(), as syslog's. */
 #define TGT_BS_LOG_ERR 3

@@ -50,6 +50,10 @@ static const struct mapping mappings[] = {
 			   "another host has taken the store over"},
     [TGT_BS_ERR_TRANSPORT] = {SENSE, KEY_ABORTED_COMMAND, ASC_LU_COMMUNICATION_FAILURE,
 			      "the device does not answer"},
+    /* whoever sent it may send it again; that there was a reset, the device says itself */
+    [TGT_BS_ERR_RESET] = {SENSE, KEY_ABORTED_COMMAND, ASC_NO_ADDITIONAL_SENSE,
+			  "a reset of the device ended it"},
+    [TGT_BS_ERR_TOO_LONG] = {SENSE, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB, NULL},
 };
 
 static const struct mapping unknown = {SENSE, KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE,
@@ -111,11 +115,15 @@ static void device_status(struct scsi_task *t, const struct tgt_bs_request *requ
 		task_status(t, (enum scsi_status)request->scsi_status);
 		return;
 	}
+	if (!len) { /* it was lost on the way, and nobody could tell what happened */
+		task_sense(t, KEY_ABORTED_COMMAND, ASC_LU_COMMUNICATION_FAILURE);
+		return;
+	}
 	if (len > request->sense_size)
 		len = request->sense_size;
 	if (len > SENSE_MAX)
 		len = SENSE_MAX;
-	if (len && request->sense != t->sense)
+	if (request->sense != t->sense)
 		memmove(t->sense, request->sense, len);
 	t->sense_len = (uint8_t)len;
 	task_check_condition(t);

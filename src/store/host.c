@@ -81,7 +81,8 @@ struct tgt_bs_geometry store_geometry(const struct store *store)
 int store_refresh_geometry(struct store *store)
 {
 	struct tgt_bs_geometry geometry = {.struct_size = sizeof(geometry)};
-	int err = store->module->descriptor.geometry(store->handle, &geometry);
+	const struct tgt_bs_module *m = &store->module->descriptor;
+	int err = m->geometry ? m->geometry(store->handle, &geometry) : 0;
 
 	if (err)
 		return err;

@@ -61,6 +61,8 @@ static void test_each(void **state)
 	    {TGT_BS_ERR_INVALID, KEY_HARDWARE_ERROR, 0x4400},
 	    {TGT_BS_ERR_FENCED, KEY_NOT_READY, 0x0403},
 	    {TGT_BS_ERR_TRANSPORT, KEY_ABORTED_COMMAND, 0x0800},
+	    {TGT_BS_ERR_RESET, KEY_ABORTED_COMMAND, 0x0000},
+	    {TGT_BS_ERR_TOO_LONG, KEY_ILLEGAL_REQUEST, 0x2400},
 	    {31, KEY_HARDWARE_ERROR, 0x4400},         /* none that exists */
 	    {0xffffffff, KEY_HARDWARE_ERROR, 0x4400}, /* nor this one */
 	};
@@ -146,6 +148,8 @@ static void test_device_status(void **state)
 	assert_status(device_says(STATUS_CHECK_CONDITION, sense, 18), STATUS_CHECK_CONDITION);
 	assert_int_equal(fake_task.sense_len, 18);
 	assert_memory_equal(fake_task.sense, sense, 18);
+	/* a status that needs sense data, which were lost */
+	assert_sense(device_says(STATUS_CHECK_CONDITION, sense, 0), KEY_ABORTED_COMMAND, 0x0800);
 	/* a module that claims more than there is room for */
 	device_says(STATUS_CHECK_CONDITION, sense, 0xffffffff);
 	assert_int_equal(fake_task.sense_len, SENSE_MAX);

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -76,7 +77,15 @@ def test_device_errors(session: Session) -> None:
     assert session.execute(bytes([0xC0, 2, Status.BUSY]) + bytes(7)).status == Status.BUSY
     result = session.execute(bytes([0xC0, 0, 1]) + bytes(7))  # DID_NO_CONNECT
     assert result.sense is not None and result.sense.key == Key.NOT_READY
-    assert session.execute(scsi.test_unit_ready()).good
+
+
+def test_device_comes_back(session: Session) -> None:
+    """A device that could not be reached is looked for, and served again."""
+    assert session.execute(bytes([0xC0, 0, 1]) + bytes(7)).sense
+    deadline = time.monotonic() + 20
+    while not session.execute(scsi.test_unit_ready()).good:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_what_the_target_answers(session: Session, device: Unit) -> None:

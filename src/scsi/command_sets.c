@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which commands each device type has. */
 #include "scsi/commands.h"
+#include "scsi/passthrough.h"
 
 static const struct opcode_row *const disk_tables[] = {
     spc_rows,    spc_medium_rows,       rsoc_rows, mode_rows, log_rows, reserve_rows, pr_rows,
@@ -31,17 +32,6 @@ const struct command_set tape_commands = {
     .tables = tape_tables,
 };
 
-/* What the core answers for a device that is passed through; all else is the device's. */
-static const struct opcode_row *const passthrough_tables[] = {
-    passthrough_rows, spc_shared_rows, reserve_rows, pr_rows, NULL,
-};
-const struct command_set passthrough_commands = {
-    .device_type = 0x1f,
-    .name = "passthrough",
-    .tables = passthrough_tables,
-    .fallback = &passthrough_any_row,
-};
-
 /* SAM-5 4.7.4: INQUIRY, REPORT LUNS and REQUEST SENSE are answered for an incorrect LUN too. */
 static const struct opcode_row *const no_lu_tables[] = {spc_no_lu_rows, NULL};
 const struct command_set no_lu_commands = {
@@ -55,6 +45,6 @@ void opcode_init(void)
 	opcode_register(&disk_commands);
 	opcode_register(&controller_commands);
 	opcode_register(&tape_commands);
-	opcode_register(&passthrough_commands);
+	passthrough_init();
 	opcode_register(&no_lu_commands);
 }

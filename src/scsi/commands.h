@@ -16,8 +16,6 @@ extern const struct opcode_row spc_rows[];
 extern const struct opcode_row spc_medium_rows[];
 extern const struct opcode_row spc_no_medium_rows[];
 extern const struct opcode_row spc_no_lu_rows[];
-/* of those, what the core answers for every kind of device */
-extern const struct opcode_row spc_shared_rows[];
 /* rsoc.c: REPORT SUPPORTED OPERATION CODES and TASK MANAGEMENT FUNCTIONS */
 extern const struct opcode_row rsoc_rows[];
 /* mode.c: MODE SENSE/SELECT(6/10); log.c: LOG SENSE */
@@ -33,9 +31,6 @@ extern const struct opcode_row sbc_provisioning_rows[];
 extern const struct opcode_row sbc_rows[];
 /* ssc.c */
 extern const struct opcode_row ssc_rows[];
-/* passthrough.c; and the row of every command that has none */
-extern const struct opcode_row passthrough_rows[];
-extern const struct opcode_row passthrough_any_row;
 
 /* ---- mode.c: mode pages of an LU (SPC-5 7.5, SBC-4 6.5) ---- */
 int mode_state_create(
@@ -63,7 +58,22 @@ void reserve_release_nexus(struct lu *lu, uint64_t nexus_id);
 /* A logical unit reset, inside an exclusive operation on all of the LU. */
 void reserve_reset(struct lu *lu);
 
+/* For what a bit of the CDB makes a command that conflicts (PR_SPECIAL): sbc.c */
+bool sbc_conflicts_as_write(struct scsi_task *t);
+
+/* ---- for passthrough: spc.c, rsoc.c ---- */
+/* REQUEST SENSE, from what the core knows. */
+void spc_request_sense(struct scsi_task *t);
+/* REPORT SUPPORTED OPERATION CODES, by the rows of the LU. */
+void rsoc_report(struct scsi_task *t);
+/* The command descriptors (SPC-5 6.34.2) of the rows that are wanted (NULL: of all); the length. */
+size_t rsoc_put_rows(uint8_t *at, const struct lu *lu, bool timeouts,
+		     bool (*wanted)(const struct opcode_row *row));
+
 /* ---- vpd.c ---- */
+/* The designators of the target and its ports that a nexus sees (SPC-5 7.7.6), into at; the length
+ */
+size_t vpd_put_port_designators(uint8_t *at, const struct scsi_task *t);
 /* INQUIRY with EVPD (SPC-5 7.7, SBC-4 6.6): ends the task. */
 void vpd_inquiry(struct scsi_task *t, uint8_t page, uint16_t allocation_length);
 /* Byte 0 of INQUIRY data: peripheral qualifier and device type. */

@@ -9,6 +9,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/core.h"
+#include "scsi/passthrough.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -51,6 +52,7 @@ static void lu_free(struct lu *lu)
 		pr_state_free(lu);
 	if (lu->mode)
 		mode_state_free(lu);
+	passthrough_free(lu);
 	free(lu->parts);
 	free(lu->slices);
 	free(lu->path);
@@ -77,6 +79,7 @@ struct store_news {
 	struct lu *lu;
 	enum { NEWS_SIZE, NEWS_MEDIUM, NEWS_ONLINE } what;
 	uint64_t value;
+	unsigned value_seen; /* passthrough->online_news when it came */
 };
 
 uint64_t lu_blocks_of(const struct lu *lu, uint64_t bytes)
@@ -112,6 +115,9 @@ static void apply_news(struct lu *lu, void *arg)
 		lu->store_online = n->value != 0;
 		log_warning("%s: its store %s", lu_name(lu),
 			    n->value ? "is back" : "can't be reached");
+		/* that it was switched on it told whoever found it, not the initiators */
+		if (lu->passthrough && lu->store_online)
+			lu_establish_ua(lu, ASC_POWER_ON_RESET, 0);
 	}
 }
 
@@ -123,10 +129,28 @@ static void news_applied(void *arg)
 	free(n);
 }
 
+static void welcomed(void *arg)
+{
+	struct store_news *n = arg;
+
+	/* it went again meanwhile: then that has been told, too */
+	if (n->value_seen != n->lu->passthrough->online_news)
+		news_applied(n);
+	else
+		lu_change(n->lu, apply_news, news_applied, n);
+}
+
 static void news_arrived(struct message *message)
 {
 	struct store_news *n = container_of(message, struct store_news, message);
 
+	if (n->what == NEWS_ONLINE && n->lu->passthrough) {
+		n->value_seen = ++n->lu->passthrough->online_news;
+		if (n->value && !atomic_load(&n->lu->removed)) {
+			passthrough_welcome(n->lu, welcomed, n);
+			return;
+		}
+	}
 	lu_change(n->lu, apply_news, news_applied, n);
 }
 
@@ -215,8 +239,8 @@ static const struct command_set *commands_for(const struct lu_config *config)
 		return &disk_commands;
 	case TGT_BS_TAPE:
 		return &tape_commands;
-	case TGT_BS_PASSTHROUGH:
-		return &passthrough_commands;
+	case TGT_BS_PASSTHROUGH: /* until it is known what it is */
+		return passthrough_set(0x1f, false);
 	default:
 		return NULL;
 	}
@@ -255,6 +279,7 @@ static bool init_lu(struct lu *lu, const struct lu_config *config)
 	lu->online = lu->store_online = lu->started = true;
 	lu->home = (config->target->tid + config->lun) % reactors_count();
 	lu->refs = 1;
+	lu->store_users = 1;
 	if ((config->path && !(lu->path = strdup(config->path))) ||
 	    (config->bsopts && !(lu->bsopts = strdup(config->bsopts))))
 		return false;
@@ -302,12 +327,35 @@ static const char *finish_lu(struct lu *lu)
 	return error;
 }
 
+static bool is_passthrough(const struct lu *lu)
+{
+	return store_module(lu->store)->descriptor.kind == TGT_BS_PASSTHROUGH;
+}
+
 static void creation_failed(void *arg)
 {
 	struct creation *c = arg;
 
 	lu_unref(c->lu);
 	c->done(c->arg, NULL, c->error);
+	free(c);
+}
+
+static void finish_creation(void *arg, const char *error)
+{
+	struct creation *c = arg;
+	struct lu *lu = c->lu;
+	struct store *store = lu->store;
+
+	c->error = error;
+	if (error) {
+		log_err("%s: %s: %s", lu_name(lu), lu->path ? lu->path : "(no path)", error);
+		lu->store = NULL;
+		store_close(store, creation_failed, c);
+		return;
+	}
+	atomic_fetch_add(&((struct store_module *)(uintptr_t)store_module(store))->nr_luns, 1);
+	c->done(c->arg, lu, NULL);
 	free(c);
 }
 
@@ -325,16 +373,11 @@ static void store_opened(void *owner, struct store *store, const char *error)
 		return;
 	}
 	lu->store = store;
-	c->error = finish_lu(lu);
-	if (c->error) {
-		log_err("%s: %s: %s", lu_name(lu), lu->path ? lu->path : "(no path)", c->error);
-		lu->store = NULL;
-		store_close(store, creation_failed, c);
-		return;
-	}
-	atomic_fetch_add(&((struct store_module *)(uintptr_t)store_module(store))->nr_luns, 1);
-	c->done(c->arg, lu, NULL);
-	free(c);
+	error = finish_lu(lu);
+	if (!error && is_passthrough(lu))
+		passthrough_create(lu, finish_creation, c);
+	else
+		finish_creation(c, error);
 }
 
 static bool good_block_size(uint32_t size)
@@ -420,17 +463,35 @@ static void free_itls(void *arg, struct reactor *reactor)
 		itl_free(list_first(&slice->itls, struct itl, slice_link));
 }
 
+static void close_store(struct message *message)
+{
+	struct lu *lu = container_of(message, struct lu, closing);
+
+	atomic_fetch_sub(&((struct store_module *)(uintptr_t)store_module(lu->store))->nr_luns, 1);
+	store_finish(lu->store, destroyed, lu->pending);
+}
+
+void lu_store_get(struct lu *lu)
+{
+	atomic_fetch_add(&lu->store_users, 1);
+}
+
+void lu_store_put(struct lu *lu)
+{
+	if (atomic_fetch_sub(&lu->store_users, 1) != 1)
+		return;
+	lu->closing.fn = close_store;
+	reactor_send(reactor_get(0), &lu->closing);
+}
+
 static void itls_freed(void *arg)
 {
 	struct lu *lu = arg;
-	struct destruction *d = lu->pending;
 
-	if (!lu->store) {
-		destroyed(d);
-		return;
-	}
-	atomic_fetch_sub(&((struct store_module *)(uintptr_t)store_module(lu->store))->nr_luns, 1);
-	store_finish(lu->store, destroyed, d);
+	if (lu->store)
+		lu_store_put(lu);
+	else
+		destroyed(lu->pending);
 }
 
 /* Behind every exclusive operation that was begun before: now nothing is under way on any reactor.

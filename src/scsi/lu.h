@@ -20,6 +20,7 @@
 struct target;
 struct pr_state;
 struct mode_state;
+struct passthrough;
 
 #define LUN_MAX 16383 /* flat space addressing, SAM-5 4.7.3 */
 
@@ -93,11 +94,16 @@ struct lu {
 	atomic_uint state_generation; /* counts exclusive operations on all of the LU: checks made
 				       * under an older one are made again before a task runs */
 
+	struct passthrough *passthrough; /* passthrough.h; NULL: the core executes the commands */
+	bool in_order; /* SIMPLE tasks count as ORDERED: the device has a position (passthrough) */
+
 	atomic_uint nr_prevents; /* I_T_L nexuses that prevent the removal of the medium */
 	atomic_uint fences;      /* aborted tasks whose store hangs: NOT READY until they end */
 	atomic_uint refs;        /* messages under way, and its owner */
-	atomic_bool removed;     /* unpublished: no new tasks */
-	unsigned home;           /* the reactor that orders exclusive operations */
+	atomic_uint store_users; /* errands under way to the store, and its owner */
+	struct message closing;
+	atomic_bool removed;    /* unpublished: no new tasks */
+	unsigned home;          /* the reactor that orders exclusive operations */
 	struct list exclusives; /* home only: waiting ones; the first is granted or being drained */
 	struct lu_slice *slices;         /* reactors_count() of them */
 	void *pending;                   /* lu.c: the making or the ending of it under way */
@@ -186,6 +192,10 @@ void lu_change(struct lu *lu, void (*change)(struct lu *lu, void *arg), void (*d
  */
 void lu_reopen(struct lu *lu, const char *path, const char *bsopts, uint32_t open_flags,
 	       void (*done)(void *arg, const char *error), void *arg);
+
+/* Keeps the store of an LU open while something is asked of it that is no task's; any thread. */
+void lu_store_get(struct lu *lu);
+void lu_store_put(struct lu *lu);
 
 /* Keeps the memory of an LU while a message names it; any thread. */
 void lu_ref(struct lu *lu);

@@ -72,7 +72,12 @@ static void exchange(struct lu *lu, void *arg)
 	bool other_medium = !lu->path || !r->path || strcmp(lu->path, r->path) != 0;
 	const char *why;
 
-	if (atomic_load(&lu->removed) || atomic_load(&lu->fences)) {
+	if (lu->passthrough) {
+		fail(r, "a device that is passed through stays the same: make the LUN anew");
+		return;
+	}
+	if (atomic_load(&lu->removed) || atomic_load(&lu->fences) ||
+	    atomic_load(&lu->store_users) > 1) {
 		fail(r, "commands still run on the old store");
 		return;
 	}

@@ -22,7 +22,7 @@ struct opcode_index {
 	uint16_t first[257]; /* rows of opcode o: rows[first[o]] … rows[first[o + 1] - 1] */
 };
 
-#define INDEXES_MAX 8
+#define INDEXES_MAX 16
 static struct opcode_index indexes[INDEXES_MAX];
 static unsigned nr_indexes;
 

@@ -55,8 +55,9 @@ struct opcode_row {
 	/* False: this LU doesn't have the command (INVALID COMMAND OPERATION CODE, and RSOC says
 	 * so).  NULL: it has. */
 	bool (*available)(const struct lu *lu);
-	const char *name;   /* as in the standard: "READ(10)" */
-	const char *clause; /* "SBC-4 5.10" */
+	const char *name;             /* as in the standard: "READ(10)" */
+	const char *clause;           /* "SBC-4 5.10" */
+	const struct pt_route *route; /* passthrough.h: rows made from its table */
 };
 
 /* The commands of a device type: rows sorted by opcode, then service action. */
@@ -71,7 +72,6 @@ struct command_set {
 extern const struct command_set disk_commands;
 extern const struct command_set controller_commands;
 extern const struct command_set tape_commands;
-extern const struct command_set passthrough_commands;
 /* Commands for a LUN without logical unit. */
 extern const struct command_set no_lu_commands;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* REPORT SUPPORTED OPERATION CODES and REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS. */
 #include "scsi/commands.h"
+#include "scsi/passthrough.h"
 #include "util/bytes.h"
 
 #define DESCRIPTOR_LENGTH 8u
@@ -16,6 +17,8 @@ enum reporting_option { ALL_COMMANDS, ONE_OPCODE, ONE_SERVICE_ACTION, ONE_EITHER
 
 static bool is_available(const struct opcode_row *row, const struct lu *lu)
 {
+	if (row->route && row->route->where == PT_REFUSED)
+		return false;
 	return !row->available || row->available(lu);
 }
 
@@ -47,16 +50,24 @@ static size_t put_descriptor(uint8_t *at, const struct opcode_row *row, bool tim
 	return DESCRIPTOR_LENGTH + put_timeouts(at + DESCRIPTOR_LENGTH, row);
 }
 
+size_t rsoc_put_rows(uint8_t *at, const struct lu *lu, bool timeouts,
+		     bool (*wanted)(const struct opcode_row *row))
+{
+	size_t len = 0;
+	unsigned count;
+	const struct opcode_row *const *rows = opcode_rows(lu->commands, &count);
+
+	for (unsigned i = 0; i < count; i++)
+		if (is_available(rows[i], lu) && (!wanted || wanted(rows[i])))
+			len += put_descriptor(at + len, rows[i], timeouts);
+	return len;
+}
+
 static void report_all(struct scsi_task *t, bool timeouts, uint32_t allocation_length)
 {
 	uint8_t data[LIST_MAX];
-	size_t len = 4;
-	unsigned count;
-	const struct opcode_row *const *rows = opcode_rows(t->lu->commands, &count);
+	size_t len = 4 + rsoc_put_rows(data + 4, t->lu, timeouts, NULL);
 
-	for (unsigned i = 0; i < count; i++)
-		if (is_available(rows[i], t->lu))
-			len += put_descriptor(data + len, rows[i], timeouts);
 	put_be32(data, (uint32_t)len - 4);
 	task_reply(t, data, len, allocation_length);
 }
@@ -115,7 +126,7 @@ static void report_one(struct scsi_task *t, unsigned option, bool timeouts,
 	report_row(t, row, timeouts, allocation_length);
 }
 
-static void run_report_opcodes(struct scsi_task *t)
+void rsoc_report(struct scsi_task *t)
 {
 	unsigned option = t->cdb[2] & 7;
 	bool timeouts = t->cdb[2] & 0x80;
@@ -150,7 +161,7 @@ const struct opcode_row rsoc_rows[] = {
 	.pr = PR_READ,
 	.flags = ROW_OFFLINE,
 	.usage = {0xa3, 0x0c, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
-	.run = run_report_opcodes,
+	.run = rsoc_report,
 	.name = "REPORT SUPPORTED OPERATION CODES",
 	.clause = "SPC-5 6.34",
     },

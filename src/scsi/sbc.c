@@ -125,7 +125,7 @@ static bool check_power_condition(struct scsi_task *t)
 }
 
 /* For what a bit of the CDB makes a command that conflicts (PR_SPECIAL). */
-static bool conflicts_as_write(struct scsi_task *t)
+bool sbc_conflicts_as_write(struct scsi_task *t)
 {
 	static const struct opcode_row as_write = {.pr = PR_WRITE};
 	const struct opcode_row *row = t->row;
@@ -142,7 +142,7 @@ static bool start_stop_conflicts(struct scsi_task *t)
 {
 	if ((t->cdb[4] & 0xf0) == 0 && t->cdb[4] & SSU_START)
 		return false;
-	return conflicts_as_write(t);
+	return sbc_conflicts_as_write(t);
 }
 
 static void start_stop(struct scsi_task *t)
@@ -173,7 +173,7 @@ void sbc_prevent_allow(struct scsi_task *t)
 	bool prevent = t->cdb[4] & 1;
 
 	/* SBC-3 table 13: allowing is allowed under any reservation */
-	if (prevent && conflicts_as_write(t)) {
+	if (prevent && sbc_conflicts_as_write(t)) {
 		task_status(t, STATUS_RESERVATION_CONFLICT);
 		return;
 	}

@@ -113,7 +113,7 @@ static void lu_state_sense(const struct lu *lu, struct sense *sense)
 
 /* SPC-5 6.40: what is to tell is parameter data, so the status is GOOD.  A unit attention condition
  * that is reported so is gone. */
-static void run_request_sense(struct scsi_task *t)
+void spc_request_sense(struct scsi_task *t)
 {
 	bool descriptor = t->cdb[1] & 0x01;
 	struct sense sense = {.key = KEY_NO_SENSE, .bit = -1};
@@ -228,7 +228,7 @@ static void run_report_target_port_groups(struct scsi_task *t)
 		.opcode = 0x03, .service_action = NO_SERVICE_ACTION, .cdb_len = 6,                 \
 		.direction = DATA_IN, .pr = PR_ALLOWED,                                            \
 		.flags = ROW_SKIP_UA | ROW_NO_LU | ROW_OFFLINE, .usage = {0x03, 0x01, 0, 0, 0xff}, \
-		.run = run_request_sense, .name = "REQUEST SENSE", .clause = "SPC-5 6.40",         \
+		.run = spc_request_sense, .name = "REQUEST SENSE", .clause = "SPC-5 6.40",         \
 	}
 #define REPORT_LUNS_ROW                                                                            \
 	{                                                                                          \
@@ -296,12 +296,6 @@ const struct opcode_row spc_no_medium_rows[] = {
 	.name = "TEST UNIT READY",
 	.clause = "SPC-5 6.48",
     },
-    {.run = NULL},
-};
-
-const struct opcode_row spc_shared_rows[] = {
-    REQUEST_SENSE_ROW,
-    REPORT_LUNS_ROW,
     {.run = NULL},
 };
 

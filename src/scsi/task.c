@@ -384,6 +384,8 @@ void scsi_task_submit(struct scsi_task *t)
 	t->slice = t->itl->slice;
 	t->slice->nr_tasks++;
 	t->started_ms = reactor_now_ms(nexus->reactor);
+	if (t->lu->in_order && (t->attribute == ATTR_SIMPLE || t->attribute == ATTR_UNTAGGED))
+		t->attribute = ATTR_ORDERED;
 	queue_enter(t);
 	arrive(t);
 }

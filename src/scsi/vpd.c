@@ -96,16 +96,12 @@ static size_t put_name(uint8_t *at, unsigned association, const char *text)
 	return designator(at, UTF8, association, SCSI_NAME, (len + 4) & ~(size_t)3);
 }
 
-/* 7.7.6 Device Identification */
-static size_t put_identification(uint8_t *at, const struct scsi_task *t)
+size_t vpd_put_port_designators(uint8_t *at, const struct scsi_task *t)
 {
 	const struct nexus *nexus = t->nexus;
 	char port_name[240];
-	size_t len = put_t10_vendor_id(at, t->lu);
+	size_t len = put_port_number(at, RELATIVE_PORT, nexus->relative_port);
 
-	memcpy(at + len + 4, t->lu->naa, sizeof(t->lu->naa));
-	len += designator(at + len, BINARY, OF_LU, NAA, sizeof(t->lu->naa));
-	len += put_port_number(at + len, RELATIVE_PORT, nexus->relative_port);
 	len += put_port_number(at + len, PORT_GROUP, TARGET_PORT_GROUP);
 	/* RFC 7143 4.4.1 (SCSI port name of a target port) */
 	snprintf(port_name, sizeof(port_name), "%.223s,t,0x%04x", nexus->target->name,
@@ -113,6 +109,16 @@ static size_t put_identification(uint8_t *at, const struct scsi_task *t)
 	len += put_name(at + len, OF_PORT, port_name);
 	snprintf(port_name, sizeof(port_name), "%.223s", nexus->target->name);
 	return len + put_name(at + len, OF_DEVICE, port_name);
+}
+
+/* 7.7.6 Device Identification */
+static size_t put_identification(uint8_t *at, const struct scsi_task *t)
+{
+	size_t len = put_t10_vendor_id(at, t->lu);
+
+	memcpy(at + len + 4, t->lu->naa, sizeof(t->lu->naa));
+	len += designator(at + len, BINARY, OF_LU, NAA, sizeof(t->lu->naa));
+	return len + vpd_put_port_designators(at + len, t);
 }
 
 /* 7.7.7 Extended INQUIRY Data */

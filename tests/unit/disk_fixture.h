@@ -50,6 +50,8 @@ struct disk {
 	uint64_t fail_info;
 	struct store_module module;
 	const char *path; /* of another store than the one here */
+	const char *bsopts;
+	uint32_t open_flags;
 	struct store_module *other;
 	struct lu *lu;
 	/* the last command */
@@ -68,6 +70,7 @@ static struct {
 	pthread_t thread;
 	struct target *target;
 	struct nexus nexus;
+	struct nexus *from; /* whose the next commands are; NULL: nexus's */
 	uint32_t next_lun;
 	sem_t ready;
 	struct disk *opening;
@@ -313,6 +316,8 @@ static void make_lu(struct disk *d)
 	    .lun = fixture.next_lun++,
 	    .module = d->other ? d->other : &d->module,
 	    .path = d->path,
+	    .bsopts = d->bsopts,
+	    .open_flags = d->open_flags,
 	    .block_size = d->config.block_size,
 	};
 
@@ -362,7 +367,7 @@ static uint8_t command(struct disk *d, const uint8_t *cdb, size_t len, const voi
 
 	memset(t, 0, sizeof(*t));
 	t->module_data = module_data;
-	t->nexus = &fixture.nexus;
+	t->nexus = fixture.from ? fixture.from : &fixture.nexus;
 	t->ops = &command_ops;
 	t->attribute = ATTR_SIMPLE;
 	memcpy(t->cdb, cdb, len);
@@ -446,19 +451,27 @@ static inline struct disk *disk_open(const struct mem_config *config)
 }
 
 /* A logical unit on a module that was loaded. */
-static inline struct disk *module_open(struct store_module *module, const char *path)
+static inline struct disk *module_open_with(struct store_module *module, const char *path,
+					    const char *bsopts, uint32_t open_flags)
 {
 	struct disk *d = calloc(1, sizeof(*d));
 
 	assert_non_null(d);
 	d->other = module;
 	d->path = path;
+	d->bsopts = bsopts;
+	d->open_flags = open_flags;
 	d->task.module_data = calloc(1, store_max_request_size() + 16);
 	sem_init(&d->done, 0, 0);
 	on_reactor(d, make_lu);
 	assert_non_null(d->lu);
 	COMMAND(d, NULL, 0, 0, 0x00, 0, 0, 0, 0, 0);
 	return d;
+}
+
+static inline struct disk *module_open(struct store_module *module, const char *path)
+{
+	return module_open_with(module, path, NULL, 0);
 }
 
 static void destroy_lu(void *arg)

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: MIT */
+/* What the core adds to a device that is passed through: two nexuses, unit attentions, limits,
+ * resets, what is answered here and what is refused. */
+#include <unistd.h>
+
+#include "disk_fixture.h"
+#include "fakesg.h"
+#include "store/loader.h"
+#include "temp_dir.h"
+
+#define BLOCKS 4096
+#define PATIENCE_MS 10000
+
+static struct disk *device;
+static struct fake_device *fake;
+static struct nexus other;
+
+static void open_other(struct disk *d)
+{
+	static const uint8_t id[4] = {0x05, 0, 0, 1};
+
+	nexus_open(&other, fixture.target, id, sizeof(id));
+	sem_post(&d->done);
+}
+
+static void other_closed(struct nexus *nexus)
+{
+	(void)nexus;
+	sem_post(&device->done);
+}
+
+static void close_other(struct disk *d)
+{
+	(void)d;
+	nexus_close(&other, other_closed);
+}
+
+/* Whose the next commands are. */
+static void from(struct nexus *nexus)
+{
+	fixture.from = nexus;
+}
+
+static uint8_t test_unit_ready(void)
+{
+	return COMMAND(device, NULL, 0, 0, 0x00, 0, 0, 0, 0, 0);
+}
+
+static int open_with(const char *name, const char *bsopts, uint32_t flags)
+{
+	const char *path = temp_file(name, BLOCKS * 512);
+
+	fake = fakesg_device(path);
+	if (fake)
+		memset(fake->commands, 0, sizeof(fake->commands));
+	device = module_open_with(store_find("sg"), path, bsopts, flags);
+	fake = fakesg_device(path);
+	memset(fake->commands, 0, sizeof(fake->commands));
+	fake->ua = 0;
+	on_reactor(device, open_other);
+	from(&other);
+	test_unit_ready(); /* takes the unit attention */
+	from(NULL);
+	return 0;
+}
+
+static int new_device(void **state)
+{
+	return open_with(*state ? *state : "disk.fakesg", NULL, 0);
+}
+
+static int new_keeper(void **state)
+{
+	(void)state;
+	return open_with("disk.fakesg", "reservations=device", 0);
+}
+
+static int new_hasty(void **state)
+{
+	(void)state;
+	return open_with("tape.fakesg", "timeout=7:long_timeout=100", 0);
+}
+
+static int new_read_only(void **state)
+{
+	(void)state;
+	return open_with("tape.fakesg", NULL, TGT_BS_OPEN_READONLY);
+}
+
+static int end_device(void **state)
+{
+	(void)state;
+	from(NULL);
+	on_reactor(device, close_other);
+	disk_close(device);
+	return 0;
+}
+
+/* ---- unit attentions ---- */
+
+static void have_attention(uint16_t asc)
+{
+	assert_good(device, COMMAND(device, NULL, 0, 0, 0xc0, 5, B2(asc), 0, 0, 0, 0, 0, 0));
+}
+
+#define assert_attention(code)                                                                     \
+	do {                                                                                       \
+		test_unit_ready();                                                                 \
+		assert_sense(device, KEY_UNIT_ATTENTION, code);                                    \
+	} while (0)
+
+static void the_devices_unit_attention_reaches_each_nexus_once(void **state)
+{
+	(void)state;
+	have_attention(0x2a09);
+	from(&other);
+	assert_attention(0x2a09); /* from the device */
+	assert_good(device, test_unit_ready());
+	from(NULL);
+	/* it waits in spite of these */
+	assert_good(device, COMMAND(device, NULL, 0, 36, 0x12, 0, 0, 0, 36, 0));
+	assert_good(device, COMMAND(device, NULL, 0, 64, 0xa0, 0, 0, 0, 0, 0, B4(64), 0, 0));
+	assert_attention(0x2a09); /* from the core */
+	assert_good(device, test_unit_ready());
+}
+
+/* SPC-5 6.40: as parameter data, and that is once, too. */
+static void request_sense_may_take_it(void **state)
+{
+	(void)state;
+	have_attention(0x2800);
+	assert_good(device, COMMAND(device, NULL, 0, 18, 0x03, 0, 0, 0, 18, 0));
+	assert_int_equal(device->in[2], KEY_UNIT_ATTENTION);
+	assert_int_equal(get_be16(device->in + 12), 0x2800);
+	assert_good(device, test_unit_ready());
+	from(&other);
+	assert_good(device, COMMAND(device, NULL, 0, 18, 0x03, 0, 0, 0, 18, 0));
+	assert_int_equal(device->in[2], KEY_UNIT_ATTENTION);
+	assert_good(device, test_unit_ready());
+}
+
+/* Its target's logical units are none of ours. */
+static void what_its_target_tells_is_not_told(void **state)
+{
+	(void)state;
+	have_attention(ASC_REPORTED_LUNS_DATA_HAS_CHANGED);
+	assert_good(device, test_unit_ready());
+	from(&other);
+	assert_good(device, test_unit_ready());
+}
+
+/* SPC-5 6.13: the device sees one nexus, so the core tells the others. */
+static void mode_select_is_told_to_others(void **state)
+{
+	static const uint8_t list[4];
+
+	(void)state;
+	assert_good(device, COMMAND(device, list, 4, 0, 0x15, 0x10, 0, 0, 4, 0));
+	assert_good(device, test_unit_ready());
+	from(&other);
+	assert_attention(ASC_MODE_PARAMETERS_CHANGED);
+}
+
+/* ---- what may be sent again ---- */
+
+static void fail_next(unsigned count, uint8_t host_status)
+{
+	assert_good(device, COMMAND(device, NULL, 0, 0, 0xc0, 7, (uint8_t)count, host_status, 0, 0,
+				    0, 0, 0, 0));
+}
+
+static void what_changes_nothing_is_sent_again(void **state)
+{
+	(void)state;
+	fail_next(1, 0x07);
+	assert_good(device, COMMAND(device, NULL, 0, 512, 0x28, 0, B4(1), 0, B2(1), 0));
+	assert_int_equal(fake->commands[0x28], 2);
+	/* not for ever */
+	fail_next(5, 0x07);
+	COMMAND(device, NULL, 0, 512, 0x28, 0, B4(1), 0, B2(1), 0);
+	assert_sense(device, KEY_ABORTED_COMMAND, ASC_LU_COMMUNICATION_FAILURE);
+	assert_int_equal(fake->commands[0x28], 5);
+}
+
+static void what_writes_is_not(void **state)
+{
+	static const uint8_t data[512];
+
+	(void)state;
+	fail_next(1, 0x07);
+	COMMAND(device, data, 512, 0, 0x2a, 0, B4(1), 0, B2(1), 0);
+	assert_sense(device, KEY_ABORTED_COMMAND, ASC_LU_COMMUNICATION_FAILURE);
+	fail_next(1, 0x08); /* a reset */
+	COMMAND(device, data, 512, 0, 0x2a, 0, B4(1), 0, B2(1), 0);
+	assert_sense(device, KEY_ABORTED_COMMAND, ASC_NO_ADDITIONAL_SENSE);
+	assert_int_equal(fake->commands[0x2a], 2);
+}
+
+/* Reading moves a tape. */
+static void nor_is_what_moves_a_position(void **state)
+{
+	(void)state;
+	fail_next(1, 0x07);
+	COMMAND(device, NULL, 0, 100, 0x08, 0, 0, B2(100), 0);
+	assert_sense(device, KEY_ABORTED_COMMAND, ASC_LU_COMMUNICATION_FAILURE);
+	assert_int_equal(fake->commands[0x08], 1);
+}
+
+/* ---- long transfers ---- */
+
+#define LONG_BLOCKS 1500u /* in three parts */
+static uint8_t data[LONG_BLOCKS * 512];
+
+static void long_transfers_are_split(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i / 512 * 31 + i);
+	assert_good(device, COMMAND(device, data, sizeof(data), 0, 0x2a, 0x08, B4(3), 0x05,
+				    B2(LONG_BLOCKS), 0));
+	assert_int_equal(device->task.transfer_length, sizeof(data));
+	assert_int_equal(fake->commands[0x2a], 3);
+	assert_int_equal(fake->last_cdb[1], 0x08); /* FUA: each part */
+	assert_int_equal(get_be32(fake->last_cdb + 2), 3 + 1024);
+	assert_int_equal(fake->last_cdb[6], 0x05);
+	assert_int_equal(get_be16(fake->last_cdb + 7), LONG_BLOCKS - 1024);
+	assert_good(device,
+		    COMMAND(device, NULL, 0, sizeof(data), 0x88, 0, B8(3), B4(LONG_BLOCKS), 0, 0));
+	assert_int_equal(fake->commands[0x88], 3);
+	assert_int_equal(device->in_len, sizeof(data));
+	assert_memory_equal(device->in, data, sizeof(data));
+}
+
+/* Of what came before an error the initiator gets what there is. */
+static void an_error_in_a_part_ends_it(void **state)
+{
+	(void)state;
+	COMMAND(device, NULL, 0, sizeof(data), 0x28, 0, B4(BLOCKS - 600), 0, B2(LONG_BLOCKS), 0);
+	assert_sense(device, KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+	assert_int_equal(fake->commands[0x28], 2);
+	assert_int_equal(device->task.transfer_length, 512 * 512);
+}
+
+/* SPC-5 4.4.2.4.2: the field pointer is to the transfer length. */
+static void what_cannot_be_split_is_refused(void **state)
+{
+	(void)state;
+	/* protection information makes blocks longer */
+	COMMAND(device, NULL, 0, sizeof(data), 0x28, 0x20, B4(0), 0, B2(LONG_BLOCKS), 0);
+	assert_sense(device, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	assert_int_equal(field_pointer(device), 7);
+	COMMAND(device, data, sizeof(data), 0, 0x9c, 0, B8(0), 0, 0, B2(LONG_BLOCKS), 0, 0);
+	assert_sense(device, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	assert_int_equal(field_pointer(device), 10);
+	assert_int_equal(fake->commands[0x28] + fake->commands[0x9c], 0);
+}
+
+/* RFC 7143 11.4.5.2: whole blocks of what is expected are moved, the rest is the residual. */
+static void less_is_moved_when_less_is_expected(void **state)
+{
+	(void)state;
+	assert_good(device, COMMAND(device, NULL, 0, 1024, 0x28, 0, B4(0), 0, B2(4), 0));
+	assert_int_equal(device->in_len, 1024);
+	assert_int_equal(device->task.transfer_length, 2048);
+	assert_int_equal(get_be16(fake->last_cdb + 7), 2);
+	assert_good(device, COMMAND(device, NULL, 0, 0, 0x28, 0, B4(0), 0, B2(4), 0));
+	assert_int_equal(get_be16(fake->last_cdb + 7), 0);
+}
+
+/* ---- INQUIRY ---- */
+
+static void inquiry_is_put_right(void **state)
+{
+	(void)state;
+	assert_good(device, COMMAND(device, NULL, 0, 36, 0x12, 0, 0, 0, 36, 0));
+	assert_int_equal(device->in[3], 0x02 | 0x30); /* NORMACA, HISUP */
+	assert_int_equal(device->in[5], 0x10);        /* TPGS; 3PC is gone */
+	assert_int_equal(device->in[6], 0x00);        /* MULTIP is gone */
+	assert_int_equal(device->in[7], 0x02);        /* CMDQUE */
+}
+
+static void designators_of_ports_are_the_targets(void **state)
+{
+	const uint8_t *page = device->in;
+	bool naa = false, name = false;
+	unsigned len;
+
+	(void)state;
+	assert_good(device, COMMAND(device, NULL, 0, 512, 0x12, 1, 0x83, 0x02, 0, 0));
+	len = get_be16(page + 2);
+	assert_int_equal(device->in_len, len + 4);
+	for (unsigned at = 4; at < len + 4; at += 4u + page[at + 3]) {
+		unsigned association = page[at + 1] >> 4 & 3;
+
+		naa |= !association && page[at + 4] == 0x50 && page[at + 11] == 'a';
+		name |= association == 2 && !memcmp(page + at + 4, "iqn.", 4);
+		if (association) /* the device's own relative port is 7 */
+			assert_int_not_equal(page[at + 7], 7);
+	}
+	assert_true(naa && name);
+}
+
+static void pages_about_its_ports_are_hidden(void **state)
+{
+	(void)state;
+	assert_good(device, COMMAND(device, NULL, 0, 64, 0x12, 1, 0x00, 0, 64, 0));
+	assert_int_equal(get_be16(device->in + 2), 5);
+	assert_null(memchr(device->in + 4, 0x88, 5));
+	COMMAND(device, NULL, 0, 64, 0x12, 1, 0x88, 0, 64, 0);
+	assert_sense(device, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	assert_int_equal(field_pointer(device), 2);
+}
+
+static void block_limits_are_what_can_be_had(void **state)
+{
+	(void)state;
+	assert_good(device, COMMAND(device, NULL, 0, 64, 0x12, 1, 0xb0, 0, 64, 0));
+	assert_int_equal(get_be32(device->in + 8), FAKESG_MAX_TRANSFER / 512);
+	assert_int_equal(get_be32(device->in + 12), FAKESG_MAX_TRANSFER / 512);
+	assert_int_equal(device->in[5], 16);
+}
+
+/* ---- what the table says ---- */
+
+static void third_parties_are_refused(void **state)
+{
+	(void)state;
+	COMMAND(device, data, 16, 0, 0x83, 0, 0, 0, 0, 0, 0, 0, 0, 0, B4(16), 0, 0);
+	assert_sense(device, KEY_ILLEGAL_REQUEST, ASC_INVALID_COMMAND_OPERATION_CODE);
+	COMMAND(device, data, 16, 0, 0xa4, 0x0a, 0, 0, 0, 0, B4(16), 0, 0); /* SET TPG */
+	assert_sense(device, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	assert_int_equal(fake->commands[0x83] + fake->commands[0xa4], 0);
+}
+
+/* SPC-5 6.34: the device's list, less what is refused, plus what the core has. */
+static void supported_commands_are_those_of_both(void **state)
+{
+	unsigned len, reads = 0, copies = 0, reserves = 0;
+
+	(void)state;
+	assert_good(device, COMMAND(device, NULL, 0, 4096, 0xa3, 0x0c, 0, 0, 0, 0, B4(4096), 0, 0));
+	len = get_be32(device->in) + 4;
+	assert_int_equal(device->in_len, len);
+	for (unsigned at = 4; at < len; at += 8) {
+		reads += device->in[at] == 0x28;
+		copies += device->in[at] == 0x83;
+		reserves += device->in[at] == 0x5f;
+	}
+	assert_int_equal(reads, 1);
+	assert_int_equal(copies, 0);
+	assert_int_equal(reserves, 8);
+	/* one: PERSISTENT RESERVE OUT, REGISTER is there, EXTENDED COPY isn't */
+	assert_good(device, COMMAND(device, NULL, 0, 64, 0xa3, 0x0c, 2, 0x5f, 0, 0, B4(64), 0, 0));
+	assert_int_equal(device->in[1] & 7, 3);
+	assert_good(device, COMMAND(device, NULL, 0, 64, 0xa3, 0x0c, 3, 0x83, 0, 0, B4(64), 0, 0));
+	assert_int_equal(device->in[1] & 7, 1);
+}
+
+static void reservations_are_kept_here(void **state)
+{
+	(void)state;
+	assert_good(device, COMMAND(device, NULL, 0, 0, 0x16, 0, 0, 0, 0, 0));
+	assert_int_equal(fake->commands[0x16], 0);
+	from(&other);
+	COMMAND(device, NULL, 0, 512, 0x28, 0, B4(0), 0, B2(1), 0);
+	assert_int_equal(device->task.status, STATUS_RESERVATION_CONFLICT);
+}
+
+static void or_by_the_device(void **state)
+{
+	(void)state;
+	COMMAND(device, NULL, 0, 0, 0x16, 0, 0, 0, 0, 0);
+	assert_int_equal(device->task.status, STATUS_RESERVATION_CONFLICT); /* its own */
+	assert_int_equal(fake->commands[0x16], 1);
+	COMMAND(device, NULL, 0, 8, 0x5e, 0, 0, 0, 0, 0, 0, B2(8), 0);
+	assert_sense(device, KEY_ILLEGAL_REQUEST, ASC_INVALID_COMMAND_OPERATION_CODE);
+	assert_int_equal(fake->commands[0x5e], 1);
+}
+
+/* SPC-5 6.15: the medium stays while either nexus wants it to. */
+static void removal_is_prevented_for_all(void **state)
+{
+	(void)state;
+	assert_good(device, COMMAND(device, NULL, 0, 0, 0x1e, 0, 0, 0, 1, 0));
+	from(&other);
+	assert_good(device, COMMAND(device, NULL, 0, 0, 0x1e, 0, 0, 0, 1, 0));
+	assert_int_equal(fake->commands[0x1e], 2);
+	assert_good(device, COMMAND(device, NULL, 0, 0, 0x1e, 0, 0, 0, 0, 0));
+	assert_int_equal(fake->commands[0x1e], 2); /* not yet */
+	from(NULL);
+	assert_good(device, COMMAND(device, NULL, 0, 0, 0x1e, 0, 0, 0, 0, 0));
+	assert_int_equal(fake->commands[0x1e], 3);
+	assert_int_equal(fake->last_cdb[4], 0);
+}
+
+/* The ACA is the core's. */
+static void naca_stays_here(void **state)
+{
+	(void)state;
+	COMMAND(device, NULL, 0, 512, 0x28, 0, B4(BLOCKS), 0, B2(1), 0x04);
+	assert_sense(device, KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+	assert_int_equal(fake->last_cdb[9], 0);
+	test_unit_ready();
+	assert_int_equal(device->task.status, STATUS_ACA_ACTIVE);
+}
+
+static void timeouts_are_by_command(void **state)
+{
+	(void)state;
+	test_unit_ready();
+	assert_int_equal(fake->last_timeout, 60000);
+	COMMAND(device, NULL, 0, 0, 0x1b, 0, 0, 0, 1, 0);
+	assert_int_equal(fake->last_timeout, 1200000);
+	COMMAND(device, NULL, 0, 0, 0x04, 0, 0, 0, 0, 0);
+	assert_int_equal(fake->last_timeout, 172800000);
+}
+
+static void and_by_option(void **state)
+{
+	(void)state;
+	test_unit_ready();
+	assert_int_equal(fake->last_timeout, 7000);
+	COMMAND(device, NULL, 0, 0, 0x01, 0, 0, 0, 0, 0); /* REWIND */
+	assert_int_equal(fake->last_timeout, 100000);
+}
+
+static void a_read_only_tape_can_be_positioned(void **state)
+{
+	(void)state;
+	assert_good(device, COMMAND(device, NULL, 0, 0, 0x01, 0, 0, 0, 0, 0));
+	COMMAND(device, data, 100, 0, 0x0a, 0, 0, B2(100), 0);
+	assert_sense(device, KEY_DATA_PROTECT, ASC_WRITE_PROTECTED);
+}
+
+/* SSC-5 7.6: the device's residual and its INFORMATION field, as they are. */
+static void length_errors_of_a_tape_pass(void **state)
+{
+	(void)state;
+	COMMAND(device, NULL, 0, 160, 0x08, 0, 0, B2(160), 0);
+	assert_int_equal(device->task.status, STATUS_CHECK_CONDITION);
+	assert_int_equal(device->task.sense[2], 0x20);
+	assert_int_equal(information(device), 60);
+	assert_int_equal(device->in_len, 100);
+	assert_int_equal(device->task.transfer_length, 100);
+}
+
+/* ---- order ---- */
+
+static void a_device_with_a_position_is_kept_in_order(void **state)
+{
+	(void)state;
+	assert_true(device->lu->in_order);
+}
+
+static void a_disk_is_not(void **state)
+{
+	(void)state;
+	assert_false(device->lu->in_order);
+}
+
+/* ---- a device that goes ---- */
+
+static void wait_for_online(bool online)
+{
+	for (unsigned ms = 0; ms < PATIENCE_MS && device->lu->store_online != online; ms += 10)
+		usleep(10000);
+	assert_int_equal(device->lu->store_online, online);
+}
+
+static void it_goes_and_comes_back(void **state)
+{
+	(void)state;
+	fakesg_plug(fake, false);
+	test_unit_ready();
+	assert_int_equal(device->sense_key, KEY_NOT_READY);
+	wait_for_online(false);
+	test_unit_ready();
+	assert_sense(device, KEY_NOT_READY, ASC_LU_NOT_READY_OFFLINE);
+	/* SPC-5 6.7.1: it says what there would be */
+	assert_good(device, COMMAND(device, NULL, 0, 36, 0x12, 0, 0, 0, 36, 0));
+	assert_int_equal(device->in[0], 0x20);
+	assert_memory_equal(device->in + 8, "FAKE    SCSI DISK", 17);
+	pthread_mutex_lock(&fakesg_lock);
+	fake->ua = 0x2900;
+	pthread_mutex_unlock(&fakesg_lock);
+	fakesg_plug(fake, true);
+	wait_for_online(true);
+	assert_attention(ASC_POWER_ON_RESET);
+	assert_good(device, test_unit_ready());
+	from(&other);
+	assert_attention(ASC_POWER_ON_RESET);
+	assert_good(device, test_unit_ready());
+}
+
+static int start(void **state)
+{
+	if (store_load_directory(TGT_BUILD_DIR "/backing-store", store_host_table()) < 1)
+		return -1;
+	return fixture_start(state);
+}
+
+static int end(void **state)
+{
+	fixture_end(state);
+	store_unload_all();
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, new_device, end_device)
+#define TEST_WITH(name, setup) cmocka_unit_test_setup_teardown(name, setup, end_device)
+#define TEST_ON(name, node)                                                                        \
+	cmocka_unit_test_prestate_setup_teardown(name, new_device, end_device,                     \
+						 (char *)(uintptr_t)(node))
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(the_devices_unit_attention_reaches_each_nexus_once),
+	    TEST(request_sense_may_take_it),
+	    TEST(what_its_target_tells_is_not_told),
+	    TEST(mode_select_is_told_to_others),
+	    TEST(what_changes_nothing_is_sent_again),
+	    TEST(what_writes_is_not),
+	    TEST_ON(nor_is_what_moves_a_position, "tape.fakesg"),
+	    TEST(long_transfers_are_split),
+	    TEST(an_error_in_a_part_ends_it),
+	    TEST(what_cannot_be_split_is_refused),
+	    TEST(less_is_moved_when_less_is_expected),
+	    TEST(inquiry_is_put_right),
+	    TEST(designators_of_ports_are_the_targets),
+	    TEST(pages_about_its_ports_are_hidden),
+	    TEST(block_limits_are_what_can_be_had),
+	    TEST(third_parties_are_refused),
+	    TEST(supported_commands_are_those_of_both),
+	    TEST(reservations_are_kept_here),
+	    TEST_WITH(or_by_the_device, new_keeper),
+	    TEST(removal_is_prevented_for_all),
+	    TEST(naca_stays_here),
+	    TEST(timeouts_are_by_command),
+	    TEST_WITH(and_by_option, new_hasty),
+	    TEST_WITH(a_read_only_tape_can_be_positioned, new_read_only),
+	    TEST_ON(length_errors_of_a_tape_pass, "tape.fakesg"),
+	    TEST_ON(a_device_with_a_position_is_kept_in_order, "tape.fakesg"),
+	    TEST(a_disk_is_not),
+	    TEST(it_goes_and_comes_back),
+	};
+
+	return cmocka_run_group_tests(tests, start, end);
+}

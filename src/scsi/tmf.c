@@ -5,6 +5,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/core.h"
+#include "scsi/passthrough.h"
 #include "util/log.h"
 
 unsigned tmf_patience_ms = 10000;
@@ -345,17 +346,33 @@ static void lu_was_reset(void *arg)
 struct resetting {
 	struct lu *lu;
 	struct tmf_work *w;
+	unsigned pending; /* its tasks, and a device that is passed through */
 };
 
-static void tasks_aborted(void *arg)
+static void part_of_reset_done(struct resetting *r)
 {
-	struct resetting *r = arg;
-
+	if (--r->pending)
+		return;
 	lu_change(r->lu, reset_state, lu_was_reset, r->w);
 	lu_unref(r->lu);
 	free(r);
 }
 
+static void tasks_aborted(void *arg)
+{
+	part_of_reset_done(arg);
+}
+
+static void device_was_reset(void *arg, bool good)
+{
+	struct resetting *r = arg;
+
+	if (!good)
+		r->w->response = TMF_REJECTED;
+	part_of_reset_done(r);
+}
+
+/* The tasks come back when the device is reset, if not before; so both at once. */
 static void reset_lu(struct tmf_work *w, struct lu *lu)
 {
 	struct resetting *r = calloc(1, sizeof(*r));
@@ -366,7 +383,12 @@ static void reset_lu(struct tmf_work *w, struct lu *lu)
 	r->w = w;
 	lu_ref(lu);
 	w->pending++;
+	r->pending = 1;
 	lu_abort_matching(lu, NULL, NULL, NULL, tasks_aborted, r);
+	if (!lu->passthrough || !store_can(lu->store, TGT_BS_CAN_RESET))
+		return;
+	r->pending++;
+	passthrough_reset(lu, device_was_reset, r);
 }
 
 static void reset_target(struct tmf_work *w)

@@ -458,6 +458,52 @@ static void a_disk_is_not(void **state)
 	assert_false(device->lu->in_order);
 }
 
+/* ---- resets ---- */
+
+static enum tmf_response response;
+
+static void tmf_done(struct tmf *tmf, enum tmf_response r)
+{
+	(void)tmf;
+	response = r;
+	sem_post(&device->done);
+}
+
+static void start_reset(struct disk *d)
+{
+	static struct tmf tmf;
+
+	tmf = (struct tmf){
+	    .nexus = &fixture.nexus,
+	    .function = TMF_LOGICAL_UNIT_RESET,
+	    .done = tmf_done,
+	};
+	lun_encode(d->lu->lun, tmf.lun);
+	tmf_submit(&tmf);
+}
+
+static void a_reset_reaches_the_device(void **state)
+{
+	(void)state;
+	fake->resets = 0;
+	on_reactor(device, start_reset);
+	assert_int_equal(response, TMF_COMPLETE);
+	assert_int_equal(fake->resets, 1);
+	/* told once, though the device tells it too */
+	assert_attention(ASC_BUS_DEVICE_RESET_FUNCTION_OCCURRED);
+	assert_good(device, test_unit_ready());
+	from(&other);
+	assert_attention(ASC_BUS_DEVICE_RESET_FUNCTION_OCCURRED);
+	assert_good(device, test_unit_ready());
+}
+
+static void a_reset_that_fails_is_not_complete(void **state)
+{
+	(void)state;
+	on_reactor(device, start_reset);
+	assert_int_equal(response, TMF_REJECTED);
+}
+
 /* ---- a device that goes ---- */
 
 static void wait_for_online(bool online)
@@ -542,6 +588,8 @@ int main(void)
 	    TEST_ON(length_errors_of_a_tape_pass, "tape.fakesg"),
 	    TEST_ON(a_device_with_a_position_is_kept_in_order, "tape.fakesg"),
 	    TEST(a_disk_is_not),
+	    TEST(a_reset_reaches_the_device),
+	    TEST_ON(a_reset_that_fails_is_not_complete, "disk.fakebsg"),
 	    TEST(it_goes_and_comes_back),
 	};
 

@@ -6,6 +6,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/core.h"
+#include "scsi/passthrough.h"
 
 static atomic_uint_least64_t last_id;
 
@@ -84,11 +85,23 @@ void itl_set_prevents(struct itl *itl, bool prevents)
 		atomic_fetch_sub(&itl->lu->nr_prevents, 1);
 }
 
+void itl_lose_prevents(struct itl *itl)
+{
+	struct lu *lu = itl->lu;
+	bool prevented = itl->prevents;
+
+	itl_set_prevents(itl, false);
+	/* a device that is passed through keeps its medium until it is told */
+	if (prevented && !lu_removal_prevented(lu) && lu->passthrough && lu->store_online &&
+	    !atomic_load(&lu->removed))
+		passthrough_allow_removal(lu);
+}
+
 void itl_free(struct itl *itl)
 {
 	struct nexus *nexus = itl->nexus;
 
-	itl_set_prevents(itl, false);
+	itl_lose_prevents(itl);
 	if (nexus->itls[itl->lu->lun] == itl)
 		nexus->itls[itl->lu->lun] = NULL;
 	list_del(&itl->slice_link);
@@ -140,7 +153,7 @@ void nexus_close(struct nexus *nexus, void (*closed)(struct nexus *nexus))
 	nexus->closing = true;
 	list_for_each (itl, &nexus->itl_list, struct itl, nexus_link) {
 		abort_tasks(itl);
-		itl_set_prevents(itl, false);
+		itl_lose_prevents(itl);
 		reserve_release_nexus(itl->lu, nexus->id);
 	}
 	nexus->nr_tasks--;

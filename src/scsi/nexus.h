@@ -64,6 +64,8 @@ void nexus_close(struct nexus *nexus, void (*closed)(struct nexus *nexus));
 
 /* PREVENT ALLOW MEDIUM REMOVAL of one nexus; its reactor. */
 void itl_set_prevents(struct itl *itl, bool prevents);
+/* The nexus can't allow it any more, being lost. */
+void itl_lose_prevents(struct itl *itl);
 
 /*
  * Aborts the tasks of the LU whose nexus matches, but not except, on all reactors; done(done_arg)

@@ -407,7 +407,7 @@ static void lose_nexus(struct tmf_work *w)
 {
 	list_for_each (itl, &w->nexus->itl_list, struct itl, nexus_link) {
 		itl->aca = false;
-		itl_set_prevents(itl, false);
+		itl_lose_prevents(itl);
 		reserve_release_nexus(itl->lu, w->nexus->id);
 		ua_add(&itl->ua, ASC_I_T_NEXUS_LOSS_OCCURRED);
 	}

@@ -393,6 +393,19 @@ static void removal_is_prevented_for_all(void **state)
 	assert_int_equal(fake->last_cdb[4], 0);
 }
 
+static void a_nexus_that_goes_lets_the_medium_go(void **state)
+{
+	(void)state;
+	from(&other);
+	assert_good(device, COMMAND(device, NULL, 0, 0, 0x1e, 0, 0, 0, 1, 0));
+	on_reactor(device, close_other);
+	for (unsigned ms = 0; ms < PATIENCE_MS && fake->commands[0x1e] < 2; ms += 10)
+		usleep(10000);
+	assert_int_equal(fake->commands[0x1e], 2);
+	assert_int_equal(fake->last_cdb[4], 0);
+	on_reactor(device, open_other);
+}
+
 /* The ACA is the core's. */
 static void naca_stays_here(void **state)
 {
@@ -581,6 +594,7 @@ int main(void)
 	    TEST(reservations_are_kept_here),
 	    TEST_WITH(or_by_the_device, new_keeper),
 	    TEST(removal_is_prevented_for_all),
+	    TEST(a_nexus_that_goes_lets_the_medium_go),
 	    TEST(naca_stays_here),
 	    TEST(timeouts_are_by_command),
 	    TEST_WITH(and_by_option, new_hasty),

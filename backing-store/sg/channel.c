@@ -312,6 +312,16 @@ static void fail_all(struct sg_channel *c)
 	}
 }
 
+/* A channel without commands keeps one, to hear when the device goes: as long as any is open, the
+ * device's name isn't free for it to come back under. */
+static void keep_one(struct sg_channel *c, const struct sg_node *node)
+{
+	int error;
+
+	if (!c->nr && node->kind == SG_ASYNC)
+		fd_add(c, node, &error);
+}
+
 static void pump(struct sg_channel *c)
 {
 	struct sg_node *node = sg_node_get(c->sg);
@@ -321,6 +331,7 @@ static void pump(struct sg_channel *c)
 		fail_all(c);
 		return;
 	}
+	keep_one(c, node);
 	while (c->first && start_first(c, node))
 		;
 	sg_node_put(c->sg, node);
@@ -492,6 +503,7 @@ int sg_channel_open(void *store, struct tgt_bs_reactor *reactor, void **channel)
 	c->next = c->sg->channels;
 	c->sg->channels = c;
 	pthread_mutex_unlock(&c->sg->lock);
+	pump(c);
 	*channel = c;
 	return 0;
 }

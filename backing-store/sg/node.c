@@ -2,6 +2,7 @@
 /* A device node: what it is, how it takes commands, and how much of what. */
 #include "sg.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define SG_VERSION_3 30000 /* what SG_GET_VERSION_NUM answers at least */
@@ -82,6 +84,35 @@ static void at_most(uint64_t *limit, uint64_t bytes)
 		*limit = bytes;
 }
 
+/* A bsg node doesn't say what its device's queue takes; the block device beside it does, in sysfs.
+ */
+static uint64_t queue_limit(const struct stat *st)
+{
+	char path[384], line[32];
+	const struct dirent *entry;
+	uint64_t kb = 0;
+	FILE *file;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/device/block", major(st->st_rdev),
+		 minor(st->st_rdev));
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path),
+			 "/sys/dev/char/%u:%u/device/block/%s/queue/max_sectors_kb",
+			 major(st->st_rdev), minor(st->st_rdev), entry->d_name);
+		file = entry->d_name[0] != '.' ? fopen(path, "re") : NULL;
+		if (!file)
+			continue;
+		if (fgets(line, sizeof(line), file))
+			kb = strtoull(line, NULL, 10);
+		fclose(file);
+	}
+	if (dir)
+		closedir(dir);
+	return kb * 1024;
+}
+
 /* sg answers BLKSECTGET in bytes, a block device in sectors of 512.  An sg request also has to fit
  * into the driver's own buffers, SG_SCATTER_SZ bytes for each element of the adapter's lists.  bsg
  * says nothing. */
@@ -103,6 +134,8 @@ static void find_limits(struct sg_node *node)
 	value = 0;
 	if (!ioctl(node->fd, BLKSECTGET, &value) && value > 0)
 		at_most(&node->max_transfer, (uint64_t)value);
+	if (node->kind == SG_V4)
+		at_most(&node->max_transfer, queue_limit(&st));
 }
 
 static const char *why_not_open(int error)

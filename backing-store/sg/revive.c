@@ -94,6 +94,7 @@ static void *search(void *arg)
 		sg_host->log(sg->lu, TGT_BS_LOG_INFO, "%s (%s) is back", sg->path,
 			     sg->identity.text);
 		sg_host->online_changed(sg->lu, 1);
+		sg_channels_wake(sg);
 	}
 	pthread_mutex_lock(&sg->lock);
 	sg->looking = false;

@@ -567,7 +567,12 @@ int fake_io(struct fake_store *store, enum tgt_bs_op op, uint64_t offset, void *
 
 const char *fake_log(void)
 {
-	return fake.log;
+	static char copy[LOG_SIZE];
+
+	pthread_mutex_lock(&fake.lock);
+	memcpy(copy, fake.log, LOG_SIZE);
+	pthread_mutex_unlock(&fake.lock);
+	return copy;
 }
 
 void fake_log_clear(void)

@@ -94,7 +94,7 @@ int fake_io(struct fake_store *store, enum tgt_bs_op op, uint64_t offset, void *
 /* Runs the loop for that long whatever happens. */
 void fake_settle(unsigned int ms);
 
-/* What modules logged since the last fake_log_clear(), a line each. */
+/* What modules logged since the last fake_log_clear(), a line each; until the next call. */
 const char *fake_log(void);
 void fake_log_clear(void);
 

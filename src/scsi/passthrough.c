@@ -313,6 +313,10 @@ bool passthrough_prepare_any(struct scsi_task *t)
 		task_sense(t, KEY_ILLEGAL_REQUEST, ASC_INVALID_COMMAND_OPERATION_CODE);
 		return false;
 	}
+	if (!t->row->route && passthrough_is_cores(t->lu, t->cdb[0])) {
+		task_invalid_cdb(t, 1, 4); /* a service action that the core doesn't have */
+		return false;
+	}
 	if (t->row->route)
 		t->row = passthrough_variant(t->row, t->expected_in    ? DATA_IN
 						     : t->expected_out ? DATA_OUT

@@ -58,6 +58,8 @@ enum pt_group passthrough_group(uint8_t device_type);
 /* The route of an operation code and service action; NULL: it is not in the table. */
 const struct pt_route *passthrough_route(const struct lu *lu, uint8_t opcode, int service_action);
 
+/* All of that operation code is executed here. */
+bool passthrough_is_cores(const struct lu *lu, uint8_t opcode);
 /* The same row for data that go that way (PT_DATA_ANY). */
 const struct opcode_row *passthrough_variant(const struct opcode_row *row, uint8_t direction);
 

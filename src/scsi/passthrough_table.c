@@ -357,6 +357,15 @@ const struct opcode_row *passthrough_variant(const struct opcode_row *row, uint8
 	return direction == DATA_NONE ? row : &variants[row->route - routes][direction == DATA_OUT];
 }
 
+bool passthrough_is_cores(const struct lu *lu, uint8_t opcode)
+{
+	unsigned count;
+	const struct opcode_row *const *rows = opcode_rows_of(lu->commands, opcode, &count);
+
+	return count && rows[0]->route->where == PT_TO_RESERVATIONS &&
+	       rows[0]->run != passthrough_run;
+}
+
 enum pt_group passthrough_group(uint8_t device_type)
 {
 	switch (device_type) {

@@ -366,6 +366,15 @@ static void reservations_are_kept_here(void **state)
 	assert_int_equal(device->task.status, STATUS_RESERVATION_CONFLICT);
 }
 
+static void of_reservations_the_device_hears_nothing(void **state)
+{
+	(void)state;
+	COMMAND(device, NULL, 0, 8, 0x5e, 0x1f, 0, 0, 0, 0, 0, B2(8), 0);
+	assert_sense(device, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	assert_int_equal(field_pointer(device), 1);
+	assert_int_equal(fake->commands[0x5e], 0);
+}
+
 static void or_by_the_device(void **state)
 {
 	(void)state;
@@ -592,6 +601,7 @@ int main(void)
 	    TEST(third_parties_are_refused),
 	    TEST(supported_commands_are_those_of_both),
 	    TEST(reservations_are_kept_here),
+	    TEST(of_reservations_the_device_hears_nothing),
 	    TEST_WITH(or_by_the_device, new_keeper),
 	    TEST(removal_is_prevented_for_all),
 	    TEST(a_nexus_that_goes_lets_the_medium_go),

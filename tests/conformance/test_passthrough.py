@@ -14,6 +14,7 @@ from harness.modules import Plan, Variant
 from harness.options import Settings
 from harness.units import Factory, Unit
 from iscsi import scsi
+from iscsi.pdu import TaskFunction, TaskResponse
 from iscsi.scsi import Key, Status
 from iscsi.session import Session
 
@@ -86,6 +87,19 @@ def test_device_comes_back(session: Session) -> None:
     while not session.execute(scsi.test_unit_ready()).good:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_reset_under_load(session: Session) -> None:
+    """A reset in the middle of many slow commands is complete when they are gone; then the device serves."""
+    slow = bytes([0xC0, 4, 30]) + bytes(7)  # 300 ms
+    window = ((session.connection.maxcmdsn or 0) - session.cmdsn + 1) & 0xFFFFFFFF
+    for _ in range(min(64, window)):
+        session.start(slow)
+    assert session.manage(TaskFunction.LOGICAL_UNIT_RESET) == TaskResponse.COMPLETE
+    session.tasks.clear()
+    result = session.execute(scsi.test_unit_ready())
+    assert result.sense is not None and (result.sense.key, result.sense.asc) == (Key.UNIT_ATTENTION, 0x2903)
+    assert session.execute(scsi.test_unit_ready()).good
 
 
 def test_what_the_target_answers(session: Session, device: Unit) -> None:

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "scsi/commands.h"
+#include "scsi/passthrough.h"
 #include "util/cleanup.h"
 
 static const struct command_set *const sets[] = {&disk_commands, &controller_commands,
@@ -172,14 +173,52 @@ static void test_reservation_rules(void **state)
 	}
 }
 
+/* What is passed through: each row once, with a reason when it is not the device's, and nothing
+ * that writes is let past write protection or another's reservation. */
+static void check_route(const struct opcode_row *row)
+{
+	const struct pt_route *r = row->route;
+	bool good = r && r->name && *r->name && (r->where == PT_TO_DEVICE || (r->why && *r->why));
+
+	if (r && r->where == PT_TO_DEVICE) {
+		if (r->direction == PT_DATA_OUT)
+			good = good && r->pr == PR_WRITE;
+		if (r->flags & PT_AGAIN)
+			good = good && r->pr != PR_WRITE && r->direction != PT_DATA_OUT;
+		if (r->flags & PT_KEEPS)
+			good = good && r->pr == PR_WRITE && !(row->flags & ROW_WRITES);
+		else
+			good = good && (r->pr == PR_WRITE) == !!(row->flags & ROW_WRITES);
+	}
+	if (!good)
+		fail_msg("%02x %d %s", row->opcode, row->service_action, row->name);
+}
+
+static void test_passthrough_routes(void **state)
+{
+	static const uint8_t types[] = {0x00, 0x01, 0x05, 0x08, 0x0d};
+
+	(void)state;
+	for (unsigned s = 0; s < 2 * ARRAY_SIZE(types); s++) {
+		unsigned count;
+		const struct opcode_row *const *rows =
+		    opcode_rows(passthrough_set(types[s / 2], s & 1), &count);
+
+		for (unsigned i = 0; i < count; i++) {
+			check_route(rows[i]);
+			if (i && rows[i - 1]->opcode == rows[i]->opcode)
+				assert_true(rows[i - 1]->service_action != NO_SERVICE_ACTION &&
+					    rows[i - 1]->service_action < rows[i]->service_action);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_rows),
-	    cmocka_unit_test(test_controller),
-	    cmocka_unit_test(test_no_lu),
-	    cmocka_unit_test(test_unit_attention),
-	    cmocka_unit_test(test_reservation_rules),
+	    cmocka_unit_test(test_rows),           cmocka_unit_test(test_passthrough_routes),
+	    cmocka_unit_test(test_controller),     cmocka_unit_test(test_no_lu),
+	    cmocka_unit_test(test_unit_attention), cmocka_unit_test(test_reservation_rules),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -110,7 +110,8 @@ void sg_refused(struct sg *sg, struct tgt_bs_request *r, int error)
 	r->status = sg_errno_status(error);
 	if (error == EINVAL && r->length > ANY_DEVICE_TAKES)
 		r->status = TGT_BS_ERR_TOO_LONG;
-	if (r->status != TGT_BS_ERR_BUSY)
+	/* an initiator can repeat it as often as it likes */
+	if (r->status != TGT_BS_ERR_BUSY && atomic_exchange(&sg->told_error, error) != error)
 		sg_host->log(sg->lu, TGT_BS_LOG_WARNING, "command %02x was not taken: %s",
 			     r->cdb[0], strerror(error));
 }

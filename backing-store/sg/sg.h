@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <scsi/sg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,6 +61,7 @@ struct sg {
 	bool pass_reservations;
 	uint32_t timeout_ms, long_timeout_ms;
 	struct sg_identity identity;
+	atomic_int told_error; /* the last errno that the log has heard of */
 
 	pthread_mutex_t lock;
 	struct sg_node *node; /* NULL: the device is gone */

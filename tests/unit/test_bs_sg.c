@@ -181,6 +181,19 @@ static void what_keeps_it_from_the_device_is_told(void **state)
 	}
 }
 
+static void the_log_hears_of_it_once(void **state)
+{
+	size_t len;
+
+	(void)state;
+	CDB(0, NULL, 0, 0xc0, 3, EPERM, 0, 0, 0);
+	len = strlen(fake_log());
+	assert_int_not_equal(len, 0);
+	for (unsigned i = 0; i < 100; i++)
+		CDB(0, NULL, 0, 0xc0, 3, EPERM, 0, 0, 0);
+	assert_int_equal(strlen(fake_log()), len);
+}
+
 static void an_sg_node_is_served_without_waiting(void **state)
 {
 	(void)state;
@@ -417,6 +430,7 @@ int main(void)
 	    TEST_ON_ALL(data_go_both_ways),
 	    TEST_ON_ALL(the_devices_status_and_sense_come_back),
 	    TEST_ON_ALL(what_keeps_it_from_the_device_is_told),
+	    TEST_ON_ALL(the_log_hears_of_it_once),
 	    TEST(an_sg_node_is_served_without_waiting),
 	    TEST_ON(other_nodes_are_served_by_workers, "disk.fakebsg"),
 	    TEST_ON(other_nodes_are_served_by_workers, "disk.fakeblk"),

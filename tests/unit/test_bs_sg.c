@@ -259,9 +259,9 @@ static void many_are_under_way_at_once(void **state)
 	(void)state;
 	d->most_under_way = 0;
 	for (unsigned i = 0; i < MANY; i++)
-		start_slow(i, 20);
+		start_slow(i, 200);
 	end_all(MANY);
-	assert_int_equal(d->most_under_way, FAKESG_DEPTH);
+	assert_in_range(d->most_under_way, SG_MAX_QUEUE + 1, FAKESG_DEPTH);
 	assert_int_equal(d->under_way, 0);
 	assert_string_equal(fake_log(), "");
 }
@@ -294,7 +294,7 @@ static void what_was_not_sent_can_be_cancelled(void **state)
 	(void)state;
 	d->commands[0xc0] = 0;
 	for (unsigned i = 0; i <= FAKESG_DEPTH; i++)
-		start_slow(i, 50);
+		start_slow(i, 500);
 	/* one that the device has comes back as it will, one that waits here at once */
 	m->cancel(device.store, device.channel, &many[0]->bs);
 	assert_int_equal(many[0]->completions, 0);

@@ -120,11 +120,19 @@ static bool worth_another_try(const struct scsi_task *t, const struct tgt_bs_req
 	       flags_of(t) & PT_AGAIN;
 }
 
+/* What can be moved of the data: of a block in part only reading makes sense. */
+static uint32_t to_move(const struct scsi_task *t)
+{
+	if (t->row->direction == DATA_OUT && passthrough_needs_parts(t))
+		return passthrough_whole_blocks(t);
+	return t->data.length;
+}
+
 static void end_with(struct scsi_task *t, const struct tgt_bs_request *bs)
 {
 	uint64_t moved = t->work[WORK_PROGRESS] + bs->actual;
 
-	if (moved < t->data.length)
+	if (moved < to_move(t))
 		t->transfer_length = (uint32_t)moved;
 	if (t->row->direction == DATA_IN && moved < t->data.length)
 		t->data.length = (uint32_t)moved;
@@ -154,7 +162,7 @@ static void answered(struct scsi_task *t)
 		return;
 	}
 	if (bs->status == TGT_BS_OK && bs->length && bs->actual == bs->length &&
-	    t->work[WORK_PROGRESS] + bs->actual < t->data.length) {
+	    t->work[WORK_PROGRESS] + bs->actual < to_move(t)) {
 		t->work[WORK_PROGRESS] += bs->actual;
 		submit(t);
 		return;
@@ -177,11 +185,56 @@ static struct tgt_bs_request *init_request(struct scsi_task *t, const uint8_t *c
 	return bs;
 }
 
+static void tail_answered(struct scsi_task *t)
+{
+	struct tgt_bs_request *bs = &t->store.bs;
+	uint32_t left = t->data.length - (uint32_t)t->work[WORK_PROGRESS];
+
+	if (sent_again(t, bs)) {
+		submit(t);
+		return;
+	}
+	if (bs->status == TGT_BS_OK) /* at most BUF_MAX_PIECE, so in one piece */
+		databuf_write(&t->data, t->work[WORK_PROGRESS], t->scratch.iov[0].iov_base, left);
+	bs->actual = bs->actual < left ? bs->actual : left;
+	end_with(t, bs);
+}
+
+static void send_tail(struct scsi_task *t)
+{
+	uint8_t *cdb = (uint8_t *)t->work;
+	struct tgt_bs_request *bs;
+
+	passthrough_tail(t, cdb);
+	clear_naca(cdb);
+	bs = init_request(t, cdb);
+	bs->iov = t->scratch.iov;
+	bs->iovcnt = t->scratch.iovcnt;
+	bs->length = t->scratch.length;
+	bs->flags = TGT_BS_REQ_DATA_IN;
+	task_submit_prepared(t, tail_answered);
+}
+
+/* The block of which only the beginning is expected is read beside the data. */
+static bool is_at_tail(const struct scsi_task *t)
+{
+	return t->row->direction == DATA_IN && passthrough_needs_parts(t) &&
+	       t->work[WORK_PROGRESS] < t->data.length &&
+	       t->work[WORK_PROGRESS] >= passthrough_whole_blocks(t);
+}
+
 static void submit(struct scsi_task *t)
 {
 	uint8_t *cdb = (uint8_t *)t->work;
 	struct tgt_bs_request *bs;
 
+	if (is_at_tail(t)) {
+		if (t->scratch.length)
+			send_tail(t);
+		else
+			task_get_scratch(t, passthrough_tail(t, cdb), send_tail);
+		return;
+	}
 	memcpy(cdb, t->cdb, SCSI_MAX_CDB);
 	bs = init_request(t, cdb);
 	bs->iov = t->data.iov;

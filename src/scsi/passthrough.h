@@ -125,6 +125,10 @@ bool passthrough_needs_parts(const struct scsi_task *t);
 uint32_t passthrough_max_transfer(const struct lu *lu);
 /* The part of the task at progress: its CDB, t->piece; returns its bytes. */
 uint32_t passthrough_part(struct scsi_task *t, uint32_t progress, uint8_t cdb[SCSI_MAX_CDB]);
+/* Of the task's data, in parts: what is there in whole blocks. */
+uint32_t passthrough_whole_blocks(const struct scsi_task *t);
+/* The CDB of the block of which only a part is expected; returns its bytes. */
+uint32_t passthrough_tail(struct scsi_task *t, uint8_t cdb[SCSI_MAX_CDB]);
 /* The most bytes of a part; 0: it can't be split. */
 uint32_t passthrough_part_max(const struct scsi_task *t);
 

@@ -81,18 +81,17 @@ uint32_t passthrough_max_transfer(const struct lu *lu)
 uint32_t passthrough_part_max(const struct scsi_task *t)
 {
 	uint32_t block = block_length(t), max = passthrough_max_transfer(t->lu);
-	uint64_t length, expected = t->row->direction == DATA_IN ? t->expected_in : t->expected_out;
+	uint64_t length;
 
-	if (!passthrough_length(t, &length) || block & (block - 1) || block > BUF_MAX_PIECE ||
-	    (expected < length && expected % block))
+	if (!passthrough_length(t, &length) || block & (block - 1) || block > BUF_MAX_PIECE)
 		return 0;
 	if (!max)
 		max = BUF_MAX_PIECE;
 	return max - max % block;
 }
 
-/* An initiator that expects less than its CDB asks for gets that, in whole blocks: a device would
- * move all of it, and an adapter take that for an error. */
+/* An initiator that expects less than its CDB asks for gets that: a device would move all of it,
+ * and an adapter take that for an error. */
 bool passthrough_needs_parts(const struct scsi_task *t)
 {
 	uint32_t max = passthrough_max_transfer(t->lu);
@@ -103,11 +102,16 @@ bool passthrough_needs_parts(const struct scsi_task *t)
 	return (max && t->data.length > max) || t->data.length < length;
 }
 
+uint32_t passthrough_whole_blocks(const struct scsi_task *t)
+{
+	return t->data.length - t->data.length % block_length(t);
+}
+
 /* One of the long forms, which every part fits in; DPO, FUA and RARC stand at the same place in
  * all but the shortest, which has none. */
 static void put_cdb(uint8_t *cdb, const uint8_t *from, uint64_t lba, uint32_t blocks)
 {
-	bool writes = (from[0] & 0x1f) == 0x0a;
+	uint8_t base = from[0] & 0x1f; /* the same in all lengths */
 	uint8_t options = from[0] < 0x20 ? 0 : from[1];
 	uint8_t control = from[0] < 0x20 ? from[5] : from[0] < 0x60 ? from[9] : 0;
 
@@ -115,7 +119,7 @@ static void put_cdb(uint8_t *cdb, const uint8_t *from, uint64_t lba, uint32_t bl
 		cdb[i] = 0;
 	cdb[1] = options;
 	if (lba + blocks <= UINT32_MAX && blocks <= UINT16_MAX && from[0] < 0x60) {
-		cdb[0] = writes ? 0x2a : 0x28;
+		cdb[0] = 0x20 | base;
 		put_be32(cdb + 2, (uint32_t)lba);
 		put_be16(cdb + 7, (uint16_t)blocks);
 		cdb[6] = from[0] < 0x20 ? 0 : from[6];
@@ -127,7 +131,7 @@ static void put_cdb(uint8_t *cdb, const uint8_t *from, uint64_t lba, uint32_t bl
 		cdb[10] = from[10];
 		cdb[11] = from[11];
 	} else {
-		cdb[0] = writes ? 0x8a : 0x88;
+		cdb[0] = 0x80 | base;
 		put_be64(cdb + 2, lba);
 		put_be32(cdb + 10, blocks);
 		cdb[14] = from[0] >= 0x80 && from[0] < 0xa0 ? from[14] : 0;
@@ -138,20 +142,31 @@ static void put_cdb(uint8_t *cdb, const uint8_t *from, uint64_t lba, uint32_t bl
 uint32_t passthrough_part(struct scsi_task *t, uint32_t progress, uint8_t cdb[SCSI_MAX_CDB])
 {
 	uint32_t block = block_length(t), len = passthrough_part_max(t);
+	uint32_t left = passthrough_whole_blocks(t) - progress;
 	uint64_t lba, blocks;
 	size_t run;
 
 	find_range(t->cdb, &lba, &blocks);
-	if (!t->data.length) {
+	if (!left) {
 		put_cdb(cdb, t->cdb, lba, 0);
 		return 0;
 	}
 	t->piece.iov_base = databuf_at(&t->data, progress, &run);
 	if (len > run)
 		len = (uint32_t)run;
-	if (len > t->data.length - progress)
-		len = t->data.length - progress;
+	if (len > left)
+		len = left;
 	t->piece.iov_len = len;
 	put_cdb(cdb, t->cdb, lba + progress / block, len / block);
 	return len;
+}
+
+uint32_t passthrough_tail(struct scsi_task *t, uint8_t cdb[SCSI_MAX_CDB])
+{
+	uint32_t block = block_length(t);
+	uint64_t lba, blocks;
+
+	find_range(t->cdb, &lba, &blocks);
+	put_cdb(cdb, t->cdb, lba + t->data.length / block, 1);
+	return block;
 }

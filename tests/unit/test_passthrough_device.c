@@ -263,6 +263,24 @@ static void less_is_moved_when_less_is_expected(void **state)
 	assert_int_equal(device->in_len, 1024);
 	assert_int_equal(device->task.transfer_length, 2048);
 	assert_int_equal(get_be16(fake->last_cdb + 7), 2);
+	/* a part of a block can be read, not written */
+	for (unsigned i = 0; i < 1024; i++)
+		data[i] = (uint8_t)(i * 5 + 1);
+	assert_good(device, COMMAND(device, data, 1024, 0, 0x2a, 0, B4(0), 0, B2(2), 0));
+	assert_good(device, COMMAND(device, NULL, 0, 700, 0x28, 0, B4(0), 0, B2(4), 0));
+	assert_int_equal(device->in_len, 700);
+	assert_memory_equal(device->in, data, 700);
+	assert_int_equal(device->task.transfer_length, 2048);
+	assert_good(device, COMMAND(device, NULL, 0, 200, 0x88, 0, B8(1), B4(1), 0, 0));
+	assert_int_equal(device->in_len, 200);
+	assert_memory_equal(device->in, data + 512, 200);
+	memset(data, 0, 1024);
+	assert_good(device, COMMAND(device, data, 700, 0, 0x2a, 0, B4(0), 0, B2(4), 0));
+	assert_int_equal(device->task.transfer_length, 2048);
+	assert_int_equal(get_be16(fake->last_cdb + 7), 1);
+	assert_good(device, COMMAND(device, data, 200, 0, 0x2a, 0, B4(0), 0, B2(1), 0));
+	assert_int_equal(device->task.transfer_length, 512);
+	assert_int_equal(get_be16(fake->last_cdb + 7), 0);
 	assert_good(device, COMMAND(device, NULL, 0, 0, 0x28, 0, B4(0), 0, B2(4), 0));
 	assert_int_equal(get_be16(fake->last_cdb + 7), 0);
 }

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
 from guest import Guest
 from guest.devices import scsi_debug
 from harness import cu
-from harness.units import Unit
 from inner import PORT, InnerDaemon
+from passed import Passed
 
 # An answer for the last 64-bit LBA makes scsi_debug of this kernel run into the end of its memory.
 CRASHES_THE_KERNEL = {"ALL.GetLBAStatus.BeyondEol"}
@@ -46,32 +46,8 @@ EXCUSES = {
     "ALL.iSCSITMF.LUNResetSimpleAsync": Excuse(
         r"test_async_lu_reset_simple", "a race of the tool's, see tests/conformance/allow.toml", sometimes=True),
 }
-
-
-@dataclass
-class Passed:
-    """A device of a guest's, and the unit that passes it on."""
-
-    guest: Guest
-    sg: str
-    unit: Unit
-    ran: set[str] = field(default_factory=set)
-    excused: set[str] = field(default_factory=set)
-    left_out: dict[str, set[str]] = field(default_factory=dict)  # by the tool on the device, by suite
-
-    def directly(self, test: str) -> cu.Outcome:
-        """The test on the device itself, by the tool in the guest."""
-        done = self.guest.run(cu.command(test, self.sg), timeout=cu.TIMEOUT)
-        return cu.judge(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
-
-    def is_left_out_directly(self, test: str) -> bool:
-        """Also by the tool on the device.  All tests of a suite in one go: in the guest a process takes a second."""
-        suite, _, name = test.rpartition(".")
-        if suite not in self.left_out:
-            printed = self.guest.run(cu.command(suite, self.sg), timeout=cu.TIMEOUT).stdout.decode(errors="replace")
-            parts = re.split(r"^  Test: (\S+) \.\.\.", printed, flags=re.MULTILINE)[1:]
-            self.left_out[suite] = {one for one, words in zip(parts[::2], parts[1::2]) if "[SKIPPED]" in words}
-        return name in self.left_out[suite]
+RAN: set[str] = set()
+EXCUSED: set[str] = set()
 
 
 @pytest.fixture(scope="module")
@@ -83,21 +59,16 @@ def disk() -> Iterator[Passed]:
 @pytest.mark.parametrize("test", [test for test in cu.tests() if test not in CRASHES_THE_KERNEL])
 def test_adds_no_failure_of_its_own(disk: Passed, test: str) -> None:
     by_network = cu.run_test(test, disk.unit.url)
-    disk.ran.add(test)
-    if by_network.kind == "passed" or by_network.kind == "skip" and disk.is_left_out_directly(test):
-        return
+    RAN.add(test)
     excuse = EXCUSES.get(test)
-    if excuse and re.search(excuse.text, by_network.output):
-        disk.excused.add(test)
+    if by_network.kind == "failed" and excuse and re.search(excuse.text, by_network.output):
+        EXCUSED.add(test)
         return
-    directly = disk.directly(test)
-    allowed = ("failed",) if by_network.kind == "failed" else ("failed", "skip")
-    assert directly.kind in allowed, (f"by the network {by_network.kind}: {by_network.text}\n{by_network.output[-3000:]}\n"
-                                      f"directly {directly.kind}: {directly.text}")
+    assert not (own := disk.own_fault(test, by_network)), own
 
 
-def test_every_excuse_is_needed(disk: Passed) -> None:
+def test_every_excuse_is_needed() -> None:
     """After all others of this file."""
     needless = [test for test, excuse in EXCUSES.items()
-                if test in disk.ran - disk.excused and not excuse.sometimes]
+                if test in RAN - EXCUSED and not excuse.sometimes]
     assert not needless

@@ -68,11 +68,12 @@ class Daemon:
             out += ["--backing-store-dir", self.store_dir, "--state-dir", str(self.folder / "state")]
         return out + self.options
 
-    def start(self) -> "Daemon":
-        """Starts it and waits until it answers; another port if somebody took this one."""
+    def start(self, port: int = 0) -> "Daemon":
+        """Starts it and waits until it answers: on this port, for those who know it from an earlier run, or on a
+        free one; another if somebody took that."""
         (self.folder / "state").mkdir(exist_ok=True)
         for _ in range(5):
-            self.port = free_port(self.host)
+            self.port = port or free_port(self.host)
             with open(self.log_path, "ab") as log:
                 self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                 env=self.env, preexec_fn=die_with_parent)

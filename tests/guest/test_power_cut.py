@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""The power fails under a daemon in the guest: what it acknowledged as durable is on the disk.
+
+Killing a process wouldn't show that, since the page cache survives it.  TGT_POWER_CUTS in the environment says how
+many cuts each store gets.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+
+from guest import Disk, Guest, Process
+from harness.modules import Variant
+from harness.units import Unit
+from hosted import each_store, one_store, plan, storing
+from iscsi import scsi
+from iscsi.login import new_isid
+from ledger import BLOCK, KINDS, Ledger, Load, content, stamped_range
+from places import BUILD
+
+CUTS = int(os.environ.get("TGT_POWER_CUTS", "3"))
+TARGET = "iqn.2026-01.org.example:power"
+PORT = 3260
+MIB = 1 << 20
+IMAGE = 64 * MIB
+BLOCKS = 4 * MIB // BLOCK  # of a unit
+HOLE = BLOCKS // 2
+PROMISES = 40  # at least, before a cut
+LIE = "lie_cache"
+MOUNTED, STORES = "/run/disk", "/run/stores"
+SECONDS = 60.0
+
+# The modules are copied, since the daemon, who is root there, loads only what is root's.
+BEGIN = """
+mkdir -p $mounted $stores
+mount -t ext4 /dev/vda $mounted
+cp $build/backing-store/*.so $build/tests/fixtures/lying/bs_$lie.so $stores
+chmod 755 $stores $stores/*
+mkdir -p $mounted/state
+"""
+ADM = f"{shlex.quote(str(BUILD / 'tgtadm'))} -C 1 --lld iscsi"
+MAKE = f"""
+for try in $(seq 100); do
+	{ADM} --op show --mode system >/dev/null 2>&1 && break
+	sleep 0.1
+done
+{ADM} --op new --mode target --tid 1 --targetname {TARGET}
+{ADM} --op new --mode logicalunit --tid 1 --lun 1 --bstype $store -b {MOUNTED}/$store $flags
+{ADM} --op bind --mode target --tid 1 --initiator-address ALL
+"""
+SOCKET = {"TGT_IPC_SOCKET": "/run/tgtd.socket"}
+
+
+class Machine:
+    """A guest whose disk has a file for each store, and a daemon in it that serves one of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.disk = Disk(make_image(folder))
+        self.guest = Guest(disk=self.disk, forward=[PORT], modules=["ext4"])
+        self.daemon: Process | None = None
+        self.starts = 0
+        self.ledgers = {name: Ledger(BLOCKS, HOLE) for name in honest()} | {LIE: Ledger(BLOCKS)}
+
+    def unit(self) -> Unit:
+        return Unit("127.0.0.1", self.guest.port(PORT), TARGET, block_size=BLOCK)
+
+    def serve(self, store: str) -> Unit:
+        """Boots if it must, and starts a daemon with a unit on this store, whose file it opens past the page cache
+        every other time: writes are then lost from the disk's cache, not from the guest's memory."""
+        if self.guest.alive():
+            self.stop_daemon()
+        else:
+            self.guest.start()
+            words = {"mounted": MOUNTED, "stores": STORES, "build": str(BUILD), "lie": LIE}
+            self.guest.shell("".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items()) + BEGIN)
+        self.daemon = self.guest.spawn(
+            [BUILD / "tgtd", "-f", "-C", "1", "--iscsi", f"portal=0.0.0.0:{PORT}", "--backing-store-dir", STORES,
+             "--state-dir", f"{MOUNTED}/state"], env=SOCKET)
+        try:
+            self.guest.run(["bash", "-e", "-c", MAKE], env={**SOCKET, "store": store, "flags": self._flags(store)},
+                           check=True)
+        except AssertionError as error:
+            raise AssertionError(f"the daemon in the guest: {self.daemon.stderr.decode()}") from error
+        return self.unit()
+
+    def _flags(self, store: str) -> str:
+        self.starts += 1
+        direct = any(module.name == store and "direct" in module.capabilities for module in plan().modules)
+        return "--bsoflags direct" if direct and self.starts % 2 == 0 else ""
+
+    def stop_daemon(self) -> None:
+        if self.daemon is not None:
+            self.daemon.kill()
+            self.daemon = None
+
+    def cut(self, survivors: float) -> None:
+        self.disk.survivors = survivors
+        self.guest.kill()
+        self.daemon = None
+
+
+def honest() -> list[str]:
+    return [variant.module for variant in storing()]
+
+
+def make_image(folder: Path) -> Path:
+    """A disk with ext4 and the stores' files.  Their first half is a hole, so that a write there must make
+    durable where it was put as well; the liar's has none, so that nothing but its own data depends on a flush."""
+    files = folder / "files"
+    files.mkdir()
+    for name in [*honest(), LIE]:
+        first = 0 if name == LIE else HOLE
+        with open(files / name, "wb") as file:
+            file.seek(first * BLOCK)
+            file.write(stamped_range(first, BLOCKS - first, 0))
+    image = folder / "disk.img"
+    image.touch()
+    os.truncate(image, IMAGE)
+    subprocess.run(["/sbin/mkfs.ext4", "-q", "-d", str(files), str(image)], check=True)
+    return image
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    made = Machine(tmp_path_factory.mktemp("power"))
+    yield made
+    made.guest.close()
+
+
+def cut_under_load(machine: Machine, store: str, kind: str, seed: int) -> list[str]:
+    """Cuts the power at a random moment, but not before something was promised; says what isn't as promised then."""
+    dice, ledger = random.Random(seed), machine.ledgers[store]
+    goal = ledger.promises + PROMISES
+    load = Load(machine.unit(), ledger, kind, seed)
+    deadline = time.monotonic() + SECONDS
+    while ledger.promises < goal and load.error is None:
+        assert time.monotonic() < deadline, "nothing gets done"
+        time.sleep(0.01)
+    time.sleep(dice.random())
+    machine.cut(dice.choice((0.0, 0.5, 0.9)))
+    load.join()
+    print(f"{store}, {kind}, seed {seed}: {ledger.promises} promises, {machine.disk.lost} blocks lost")
+    return ledger.judge(content(machine.serve(store), BLOCKS))
+
+
+@each_store
+def test_what_was_acknowledged_is_there(machine: Machine, variant: Variant) -> None:
+    """Writes with FUA, and writes followed by SYNCHRONIZE CACHE (SBC-4 4.15, 5.33)."""
+    machine.serve(variant.module)
+    first = random.SystemRandom().randrange(1 << 30)
+    for cut, kind in zip(range(CUTS), cycle(KINDS)):
+        wrong = cut_under_load(machine, variant.module, kind, first + cut)
+        assert not wrong, f"{kind}, seed {first + cut}: {len(wrong)} blocks\n" + "\n".join(wrong[:20])
+
+
+@pytest.mark.parametrize("kind", ["fua", "sync"])
+def test_a_store_that_ignores_flush_is_found_out(machine: Machine, kind: str) -> None:
+    """The same with a store that sends every write to its disk, and never flushes that: not everything is there."""
+    machine.serve(LIE)
+    wrong = cut_under_load(machine, LIE, kind, seed=1)
+    assert wrong and all("was promised to hold" in line for line in wrong), wrong
+
+
+@one_store
+def test_a_reservation_is_there(machine: Machine, variant: Variant) -> None:
+    """One registered with APTPL is kept over the loss of power (SPC-5 5.14.5).  The power fails with the answer: any
+    later flush would hide that there was none."""
+    key, isid, exclusive = 0x7E57, new_isid(), 3
+    with machine.serve(variant.module).login(isid=isid) as session:
+        for action, kind, parameters in ((6, 0, scsi.persistent_parameters(0, key, flags=1)),
+                                         (1, exclusive, scsi.persistent_parameters(key))):
+            assert session.execute(scsi.persistent_out(action, kind), data_out=parameters).good
+        machine.cut(survivors=0.0)
+    unit = machine.serve(variant.module)
+    with unit.login(isid=isid) as holder, unit.login() as other:
+        reservation = holder.execute(scsi.persistent_in(1), read=1024).data
+        assert int.from_bytes(reservation[8:16], "big") == key and reservation[21] == exclusive
+        assert holder.execute(scsi.read10(0, 1), read=BLOCK).good
+        assert other.execute(scsi.read10(0, 1), read=BLOCK).status == scsi.Status.RESERVATION_CONFLICT
+        assert holder.execute(scsi.persistent_out(3), data_out=scsi.persistent_parameters(key)).good

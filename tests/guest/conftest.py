@@ -19,6 +19,7 @@ from harness.daemon import Daemon  # noqa: E402
 
 GUESTS = pytest.StashKey[list[Guest]]()
 LOG_LINES = 40
+MARK = "a test begins"  # in the kernel's log
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +75,22 @@ def daemon() -> Iterator[Daemon]:
     log = running.log()
     running.clean()
     assert not problems, "\n".join([*problems, log])
+
+
+@pytest.fixture
+def kernel_says(guest: Guest) -> Callable[[], str]:
+    """What the guest's kernel has logged since the test began."""
+    guest.shell(f"echo {MARK} >/dev/kmsg")
+    return lambda: guest.output(["dmesg"]).rpartition(MARK)[2]
+
+
+@pytest.fixture
+def no_io_errors(guest: Guest, kernel_says: Callable[[], str]) -> Iterator[None]:
+    """The guest's kernel must not give up any I/O while the test runs."""
+    yield
+    if guest.alive():
+        said = kernel_says()
+        assert "I/O error" not in said and "rejecting I/O" not in said, said
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from guest import Guest
 from guest.devices import HOST
 from harness.allow import AllowList
 from harness.daemon import Daemon
@@ -74,8 +73,3 @@ def portal(daemon: Daemon) -> str:
 
 def sessions(daemon: Daemon, unit: Unit) -> list[dict[str, Any]]:
     return list(daemon.show("conn", "--tid", str(unit.tid))["sessions"])
-
-
-def kernel_errors(guest: Guest) -> list[str]:
-    """What the guest's kernel says about I/O that failed for good, from its start."""
-    return [line for line in guest.output(["dmesg"]).splitlines() if "I/O error" in line or "rejecting I/O" in line]

@@ -152,6 +152,7 @@ def cut_under_load(machine: Machine, store: str, kind: str, seed: int) -> list[s
     return ledger.judge(content(machine.serve(store), BLOCKS))
 
 
+@pytest.mark.timeout(120 + 60 * CUTS)
 @each_store
 def test_what_was_acknowledged_is_there(machine: Machine, variant: Variant) -> None:
     """Writes with FUA, and writes followed by SYNCHRONIZE CACHE (SBC-4 4.15, 5.33)."""

@@ -67,14 +67,17 @@ class Plan:
         self.add("tidy", ["ci/tidy"], after=["build-clang"], cores=CORES)
         self.add("packages", ["ci/deb"], cores=CORES)
 
-    def suite(self, folder):
-        """Two files at a time, which mostly wait; but a guest is emulated, and keeps a CPU busy."""
-        name = os.path.basename(folder)
+    def pytest(self, name, tests, variant="plain", **options):
+        """Two files at a time."""
         xml = self.results(name)
         self.add(name, [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "300", "-n", "2",
-                        "--dist", "loadfile", "--junit-xml", xml, folder],
-                 after=["build-plain"] + (["packages"] if name == "packaging" else []),
-                 cores=2 if name == "guest" else 1, junit=[xml])
+                        "--dist", "loadfile", "--junit-xml", xml, tests], variant, junit=[xml], **options)
+
+    def suite(self, folder):
+        """Most mostly wait; but a guest is emulated, and keeps a CPU busy."""
+        name = os.path.basename(folder)
+        self.pytest(name, folder, after=["build-plain"] + (["packages"] if name == "packaging" else []),
+                    cores=2 if name == "guest" else 1)
 
     def conformance(self, variant, arguments=(), name="conformance"):
         name = f"{name}-{variant}"
@@ -106,11 +109,13 @@ def checks(plan):
 
 
 def sanitized(plan):
-    """rdwr fully and the others as a smoke run under ASAN and UBSAN, aio fully under TSAN."""
+    """rdwr fully, the others as a smoke run and a failing device under ASAN and UBSAN, aio fully under TSAN."""
     plan.conformance("asan", ["--module", "rdwr"], "conformance-rdwr")
     for store in stores():
         if store != "rdwr":
             plan.conformance("asan", ["--module", store, "--smoke"], f"smoke-{store}")
+    if "sg" in stores():
+        plan.pytest("passthrough-asan", "tests/guest/test_passthrough_faults.py", "asan", after=["build-asan"], cores=2)
     plan.conformance("tsan", ["--module", "aio"], "conformance-aio")
 
 

@@ -111,6 +111,18 @@ size_t vpd_put_port_designators(uint8_t *at, const struct scsi_task *t)
 	return len + put_name(at + len, OF_DEVICE, port_name);
 }
 
+/* The NAA designator once more (SPC-5 7.7.6.11).  Linux tells disks apart by the first kind it
+ * finds of NAA by IEEE, EUI-64, name, T10 vendor and only then NAA locally assigned; and the T10
+ * text, which is stgt's, is the same for the same target id and LUN of another server. */
+static size_t put_lu_name(uint8_t *at, const struct lu *lu)
+{
+	char name[] = "naa.0123456789ABCDEF";
+
+	for (unsigned i = 0; i < sizeof(lu->naa); i++)
+		snprintf(name + 4 + (size_t)2 * i, 3, "%02X", lu->naa[i]);
+	return put_name(at, OF_LU, name);
+}
+
 /* 7.7.6 Device Identification */
 static size_t put_identification(uint8_t *at, const struct scsi_task *t)
 {
@@ -118,6 +130,7 @@ static size_t put_identification(uint8_t *at, const struct scsi_task *t)
 
 	memcpy(at + len + 4, t->lu->naa, sizeof(t->lu->naa));
 	len += designator(at + len, BINARY, OF_LU, NAA, sizeof(t->lu->naa));
+	len += put_lu_name(at + len, t->lu);
 	return len + vpd_put_port_designators(at + len, t);
 }
 

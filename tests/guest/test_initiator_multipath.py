@@ -125,6 +125,8 @@ def test_one_path_goes_and_comes_back_and_then_the_other(guest: Guest, daemon: D
         first = session_beside(daemon, unit)
         with iscsi_login(guest, unit.target, two.port), multipath(guest, 2, CONFIGURATION) as node:
             second = session_beside(daemon, unit, first)
+            # not the T10 designator: another server's disk with the same target id and LUN has that, too
+            assert "8naa.3" in guest.output(["multipathd", "show", "maps", "raw", "format", "%w"])
             writer = guest.spawn(["/usr/bin/python3", "-I", "-S", "-c", WRITER, node, stop])
             try:
                 wait_for_writes(writer)

@@ -135,11 +135,12 @@ static unsigned designators(struct designator *out)
 static void test_identification(void **state)
 {
 	struct designator d[16];
+	char name[24] = "naa.";
 
 	(void)state;
 	assert_good(vpd(0x83));
 	assert_int_equal(get_be16(said.data + 2), said.len - 4);
-	assert_int_equal(designators(d), 6);
+	assert_int_equal(designators(d), 7);
 	/* T10 vendor identification: as stgt had it, the SCSI ID in 36 bytes */
 	assert_true(d[0].code_set == 2 && d[0].association == 0 && d[0].type == 1 && !d[0].piv);
 	assert_int_equal(d[0].len, 36);
@@ -149,17 +150,24 @@ static void test_identification(void **state)
 	assert_int_equal(d[1].len, 8);
 	assert_memory_equal(d[1].text, fake_lu.naa, 8);
 	assert_int_equal(d[1].text[0] >> 4, 3);
+	/* the same as a name, which Linux ranks above a T10 designator that two servers may share
+	 */
+	assert_true(d[2].type == 8 && d[2].code_set == 3 && d[2].association == 0 && !d[2].piv);
+	assert_int_equal(d[2].len, 24);
+	for (unsigned i = 0; i < 8; i++)
+		snprintf(name + 4 + 2 * i, 3, "%02X", fake_lu.naa[i]);
+	assert_string_equal((const char *)d[2].text, name);
 	/* of the target port: number, group, name */
-	for (unsigned i = 2; i < 5; i++)
+	for (unsigned i = 3; i < 6; i++)
 		assert_true(d[i].association == 1 && d[i].piv && d[i].protocol == 5);
-	assert_true(d[2].type == 4 && d[2].len == 4 && get_be32(d[2].text) == 1);
-	assert_true(d[3].type == 5 && d[3].len == 4 && get_be32(d[3].text) == TARGET_PORT_GROUP);
-	assert_true(d[4].type == 8 && d[4].code_set == 3);
-	assert_string_equal((const char *)d[4].text, "iqn.2026-01.org.example:disk1,t,0x0001");
+	assert_true(d[3].type == 4 && d[3].len == 4 && get_be32(d[3].text) == 1);
+	assert_true(d[4].type == 5 && d[4].len == 4 && get_be32(d[4].text) == TARGET_PORT_GROUP);
+	assert_true(d[5].type == 8 && d[5].code_set == 3);
+	assert_string_equal((const char *)d[5].text, "iqn.2026-01.org.example:disk1,t,0x0001");
 	/* of the target device */
-	assert_true(d[5].type == 8 && d[5].code_set == 3 && d[5].association == 2);
-	assert_string_equal((const char *)d[5].text, "iqn.2026-01.org.example:disk1");
-	for (unsigned i = 4; i < 6; i++)
+	assert_true(d[6].type == 8 && d[6].code_set == 3 && d[6].association == 2);
+	assert_string_equal((const char *)d[6].text, "iqn.2026-01.org.example:disk1");
+	for (unsigned i = 5; i < 7; i++)
 		assert_int_equal(d[i].len % 4, 0);
 }
 
@@ -175,10 +183,10 @@ static void test_identification_of_long_name(void **state)
 	fake_target.name = name;
 	assert_good(vpd(0x83));
 	fake_target.name = was;
-	assert_int_equal(designators(d), 6);
-	assert_int_equal(strlen((const char *)d[4].text), 223 + 9);
-	assert_int_equal(d[4].len, 236);
-	assert_int_equal(d[5].len, 224);
+	assert_int_equal(designators(d), 7);
+	assert_int_equal(strlen((const char *)d[5].text), 223 + 9);
+	assert_int_equal(d[5].len, 236);
+	assert_int_equal(d[6].len, 224);
 }
 
 static void test_extended_inquiry(void **state)

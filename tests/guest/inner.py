@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import time
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,18 +14,37 @@ from places import BUILD
 
 PORT = 3260  # the guest's, which it must forward
 TARGET = "iqn.2026-01.org.example:inner"
-START_SECONDS = 30.0
+STORES, PID = "/run/tgt-stores", "/run/tgtd.pid"
+START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+ADM = [str(BUILD / "tgtadm"), "-C", "1", "--lld", "iscsi"]
+
+# The modules are copied, since the daemon, who is root there, loads only what is root's.
+BEFORE = f"""
+mkdir -p {STORES} $1
+shift
+cp "$@" {STORES}
+chmod 755 {STORES} {STORES}/*
+"""
+AFTER = f"""
+until {shlex.join(ADM)} --op show --mode system >/dev/null 2>&1; do
+	kill -0 $(cat {PID})
+	sleep 0.1
+done
+{shlex.join(ADM)} --op new --mode target --tid 1 --targetname {TARGET}
+{shlex.join(ADM)} --op bind --mode target --tid 1 --initiator-address ALL
+"""
 
 
 class InnerDaemon:
-    """tgtd in a guest, with one target that everybody may log in to."""
+    """tgtd in a guest, with one target that everybody may log in to.
 
-    def __init__(self, guest: Guest, *, state: str = "/run/tgt-state", store_dir: Path = BUILD / "backing-store",
-                 options: Sequence[str] = ()) -> None:
+    state: the folder of its durable state.  modules: files of stores beside those of the build.
+    """
+
+    def __init__(self, guest: Guest, *, state: str = "/run/tgt-state", modules: Sequence[Path] = ()) -> None:
         self.guest, self.state = guest, state
-        self.command = [str(BUILD / "tgtd"), "-f", "-C", "1", "--iscsi", f"portal=0.0.0.0:{PORT}", "--backing-store-dir",
-                        str(store_dir), "--state-dir", state, *options]
+        self.modules = [*sorted((BUILD / "backing-store").glob("*.so")), *modules]
         self.process: Process | None = None
 
     def __enter__(self) -> "InnerDaemon":
@@ -40,15 +59,17 @@ class InnerDaemon:
     # -- life
 
     def start(self) -> "InnerDaemon":
-        self.guest.run(["mkdir", "-p", self.state], check=True)
-        self.process = self.guest.spawn(["sh", "-c", 'echo $$ >/run/tgtd.pid; exec "$@"', "sh", *self.command])
-        deadline = time.monotonic() + START_SECONDS
-        while self.adm("--op", "show", "--mode", "system").returncode != 0:
-            if not self.alive() or time.monotonic() > deadline:
-                raise GuestError(f"tgtd doesn't start in the guest:\n{self.log()}")
-        self.do("--op", "new", "--mode", "target", "--tid", "1", "--targetname", TARGET)
-        self.do("--op", "bind", "--mode", "target", "--tid", "1", "--initiator-address", "ALL")
+        self._script(BEFORE, self.state, *map(str, self.modules)).check()
+        command = [str(BUILD / "tgtd"), "-f", "-C", "1", "--iscsi", f"portal=0.0.0.0:{PORT}",
+                   "--backing-store-dir", STORES, "--state-dir", self.state]
+        self.process = self.guest.spawn(["sh", "-c", f'echo $$ >{PID}; exec "$@"', "sh", *command])
+        ready = self._script(f"until [ -s {PID} ]; do sleep 0.01; done\n{AFTER}")
+        if ready.returncode != 0:
+            raise GuestError(f"tgtd doesn't start in the guest:\n{ready.output}\n{self.log()}")
         return self
+
+    def _script(self, lines: str, *arguments: str) -> Result:
+        return self.guest.run(["bash", "-ec", lines, "bash", *arguments], timeout=START_SECONDS)
 
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -58,7 +79,7 @@ class InnerDaemon:
         process, self.process = self.process, None
         if process is None:
             return []
-        self.guest.shell("kill $(cat /run/tgtd.pid)", check=False)
+        self.guest.shell(f"kill $(cat {PID}); rm {PID}", check=False)
         code = process.wait(STOP_SECONDS).returncode
         log = process.stderr.decode(errors="replace")
         return ([f"tgtd ended with {code}"] if code else []) + reports_in(log)
@@ -70,7 +91,7 @@ class InnerDaemon:
 
     def adm(self, *arguments: str) -> Result:
         """tgtadm with these arguments, whatever comes of it."""
-        return self.guest.run([BUILD / "tgtadm", "-C", "1", "--lld", "iscsi", *arguments])
+        return self.guest.run([*ADM, *arguments])
 
     def do(self, *arguments: str) -> str:
         """tgtadm, which must succeed; returns what it printed."""
@@ -79,12 +100,13 @@ class InnerDaemon:
             raise DaemonError(f"tgtadm {' '.join(arguments)}: exit {done.returncode}: {done.output.strip()}")
         return done.stdout.decode()
 
-    def add(self, lun: int, module: str, path: str, *, options: str = "") -> Unit:
-        """Makes a unit, and says where the host finds it."""
-        bsopts = ["--bsopts", options] if options else []
+    def add(self, lun: int, module: str, path: str, *, options: str = "", flags: str = "",
+            block_size: int = 512) -> Unit:
+        """Makes a unit (options: its bsopts, flags: its bsoflags), and says where the host finds it."""
+        more = [*(["--bsopts", options] if options else []), *(["--bsoflags", flags] if flags else [])]
         self.do("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", str(lun), "--bstype", module,
-                "--backing-store", path, *bsopts)
-        return Unit("127.0.0.1", self.guest.port(PORT), TARGET, lun, tid=1)
+                "--backing-store", path, *more)
+        return Unit("127.0.0.1", self.guest.port(PORT), TARGET, lun, block_size, tid=1)
 
     def remove(self, lun: int) -> None:
         self.do("--op", "delete", "--mode", "logicalunit", "--tid", "1", "--lun", str(lun))

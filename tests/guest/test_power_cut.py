@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import random
-import shlex
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,46 +17,25 @@ from pathlib import Path
 
 import pytest
 
-from guest import Disk, Guest, Process
+from guest import Disk, Guest
 from harness.modules import Variant
 from harness.units import Unit
 from hosted import each_store, one_store, plan, storing
+from inner import PORT, InnerDaemon
 from iscsi import scsi
 from iscsi.login import new_isid
 from ledger import BLOCK, KINDS, Ledger, Load, content, stamped_range
 from places import BUILD
 
 CUTS = int(os.environ.get("TGT_POWER_CUTS", "3"))
-TARGET = "iqn.2026-01.org.example:power"
-PORT = 3260
 MIB = 1 << 20
 IMAGE = 64 * MIB
 BLOCKS = 4 * MIB // BLOCK  # of a unit
 HOLE = BLOCKS // 2
 PROMISES = 40  # at least, before a cut
 LIE = "lie_cache"
-MOUNTED, STORES = "/run/disk", "/run/stores"
+MOUNTED = "/run/disk"
 SECONDS = 60.0
-
-# The modules are copied, since the daemon, who is root there, loads only what is root's.
-BEGIN = """
-mkdir -p $mounted $stores
-mount -t ext4 /dev/vda $mounted
-cp $build/backing-store/*.so $build/tests/fixtures/lying/bs_$lie.so $stores
-chmod 755 $stores $stores/*
-mkdir -p $mounted/state
-"""
-ADM = f"{shlex.quote(str(BUILD / 'tgtadm'))} -C 1 --lld iscsi"
-MAKE = f"""
-for try in $(seq 100); do
-	{ADM} --op show --mode system >/dev/null 2>&1 && break
-	sleep 0.1
-done
-{ADM} --op new --mode target --tid 1 --targetname {TARGET}
-{ADM} --op new --mode logicalunit --tid 1 --lun 1 --bstype $store -b {MOUNTED}/$store $flags
-{ADM} --op bind --mode target --tid 1 --initiator-address ALL
-"""
-SOCKET = {"TGT_IPC_SOCKET": "/run/tgtd.socket"}
 
 
 class Machine:
@@ -66,41 +44,28 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.disk = Disk(make_image(folder))
         self.guest = Guest(disk=self.disk, forward=[PORT], modules=["ext4"])
-        self.daemon: Process | None = None
+        self.daemon: InnerDaemon | None = None
+        self.unit: Unit
         self.starts = 0
         self.ledgers = {name: Ledger(BLOCKS, HOLE) for name in honest()} | {LIE: Ledger(BLOCKS)}
-
-    def unit(self) -> Unit:
-        return Unit("127.0.0.1", self.guest.port(PORT), TARGET, block_size=BLOCK)
 
     def serve(self, store: str) -> Unit:
         """Boots if it must, and starts a daemon with a unit on this store, whose file it opens past the page cache
         every other time: writes are then lost from the disk's cache, not from the guest's memory."""
-        if self.guest.alive():
-            self.stop_daemon()
+        if self.daemon is not None:
+            assert not (problems := self.daemon.stop()), problems
         else:
             self.guest.start()
-            words = {"mounted": MOUNTED, "stores": STORES, "build": str(BUILD), "lie": LIE}
-            self.guest.shell("".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items()) + BEGIN)
-        self.daemon = self.guest.spawn(
-            [BUILD / "tgtd", "-f", "-C", "1", "--iscsi", f"portal=0.0.0.0:{PORT}", "--backing-store-dir", STORES,
-             "--state-dir", f"{MOUNTED}/state"], env=SOCKET)
-        try:
-            self.guest.run(["bash", "-e", "-c", MAKE], env={**SOCKET, "store": store, "flags": self._flags(store)},
-                           check=True)
-        except AssertionError as error:
-            raise AssertionError(f"the daemon in the guest: {self.daemon.stderr.decode()}") from error
-        return self.unit()
+            self.guest.shell(f"mkdir {MOUNTED}; mount -t ext4 /dev/vda {MOUNTED}")
+        self.daemon = InnerDaemon(self.guest, state=f"{MOUNTED}/state",
+                                  modules=[BUILD / "tests/fixtures/lying" / f"bs_{LIE}.so"]).start()
+        self.unit = self.daemon.add(1, store, f"{MOUNTED}/{store}", flags=self._flags(store), block_size=BLOCK)
+        return self.unit
 
     def _flags(self, store: str) -> str:
         self.starts += 1
         direct = any(module.name == store and "direct" in module.capabilities for module in plan().modules)
-        return "--bsoflags direct" if direct and self.starts % 2 == 0 else ""
-
-    def stop_daemon(self) -> None:
-        if self.daemon is not None:
-            self.daemon.kill()
-            self.daemon = None
+        return "direct" if direct and self.starts % 2 == 0 else ""
 
     def cut(self, survivors: float) -> None:
         self.disk.survivors = survivors
@@ -140,7 +105,7 @@ def cut_under_load(machine: Machine, store: str, kind: str, seed: int) -> list[s
     """Cuts the power at a random moment, but not before something was promised; says what isn't as promised then."""
     dice, ledger = random.Random(seed), machine.ledgers[store]
     goal = ledger.promises + PROMISES
-    load = Load(machine.unit(), ledger, kind, seed)
+    load = Load(machine.unit, ledger, kind, seed)
     deadline = time.monotonic() + SECONDS
     while ledger.promises < goal and load.error is None:
         assert time.monotonic() < deadline, "nothing gets done"

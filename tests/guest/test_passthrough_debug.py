@@ -14,10 +14,8 @@ from guest import Guest
 from guest.devices import scsi_debug
 from harness import cu
 from inner import PORT, InnerDaemon
-from passed import Passed
+from passed import CRASHES_THE_KERNEL, Passed
 
-# An answer for the last 64-bit LBA makes scsi_debug of this kernel run into the end of its memory.
-CRASHES_THE_KERNEL = {"ALL.GetLBAStatus.BeyondEol"}
 DISK = {"dev_size_mb": 64, "lbpu": 1, "lbpws": 1, "lbpws10": 1, "lbprz": 1, "physblk_exp": 3, "delay": 0}
 
 

@@ -72,11 +72,21 @@ def judge(code: int, stdout: str, stderr: str) -> Outcome:
     if failed or ran != 1 or total != 1:
         return Outcome("failed", f"{ran} of {total} tests ran, {failed} failed", output)
     # What comes before is of the tool's preparations, which look for reservations on devices that have none.
-    test = stdout[stdout.find("Suite:"):]
-    skipped = _SKIPPED.search(test) or _SKIPPING.search(test)
-    if skipped:
-        return Outcome("skip", skipped.group(1).strip(), output)
-    return Outcome("passed", "", output)
+    skip = _skip_text(stdout[stdout.find("Suite:"):])
+    return Outcome("skip", skip, output) if skip else Outcome("passed", "", output)
+
+
+def judge_part(printed: str) -> Outcome:
+    """What one test's lines in the output of a whole suite mean."""
+    if _ASSERT.search(printed):
+        return Outcome("failed", _first_failure(printed), printed)
+    skip = _skip_text(printed)
+    return Outcome("skip", skip, printed) if skip else Outcome("passed", "", printed)
+
+
+def _skip_text(printed: str) -> str:
+    skipped = _SKIPPED.search(printed) or _SKIPPING.search(printed)
+    return skipped.group(1).strip() if skipped else ""
 
 
 def _first_failure(stdout: str) -> str:

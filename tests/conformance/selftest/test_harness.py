@@ -95,6 +95,16 @@ def test_tool_output(code: int, stdout: str, kind: str, text: str) -> None:
     assert (outcome.kind, outcome.text) == (kind, text)
 
 
+@pytest.mark.parametrize("printed,kind,text", [
+    ("passed\n", "passed", ""), ("\n    [SKIPPED] no UNMAP\npassed\n", "skip", "no UNMAP"),
+    ("\n    [FAILED] READ10 failed\nFAILED\n    1. test.c:1  - ret == 0\n", "failed",
+     "READ10 failed / test.c:1  - ret == 0"),
+])
+def test_a_part_of_a_suite_s_output(printed: str, kind: str, text: str) -> None:
+    outcome = cu.judge_part(printed)
+    assert (outcome.kind, outcome.text) == (kind, text)
+
+
 def test_tool_lists_each_test_once() -> None:
     names = cu.tests()
     assert len(names) == len(set(names)) >= 200

@@ -147,6 +147,20 @@ def test_recovered_and_transport_errors_are_the_devices(disk: Disk) -> None:
         assert session.execute(scsi.read10(0, 1), read=512).good
 
 
+def test_a_transfer_longer_than_the_device_takes(disk: Disk) -> None:
+    """It is sent in parts, which leave no gap."""
+    name = disk.device.block.rpartition("/")[2]
+    limit = int(disk.guest.output(["cat", f"/sys/block/{name}/queue/max_sectors_kb"])) << 10
+    data = pattern(8 << 20)
+    assert len(data) > 2 * limit
+    with disk.unit.login() as session:
+        assert session.execute(scsi.write10(5, len(data) // 512), data_out=data, timeout=30).good
+        read = session.execute(scsi.read10(5, len(data) // 512), read=len(data), timeout=30)
+        assert read.good and read.data == data
+    on_disk = disk.guest.run(["sg_dd", f"if={disk.device.sg}", "bs=512", "skip=5", f"count={len(data) // 512}", "of=-"])
+    assert on_disk.stdout == data
+
+
 def test_what_the_device_did_not_send_is_a_residual(disk: Disk) -> None:
     with disk.unit.login() as session, disk.faults(opts=SHORT, every_nth=1):
         result = session.execute(scsi.read10(0, 1), read=512)

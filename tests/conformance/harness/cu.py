@@ -72,7 +72,7 @@ def judge(code: int, stdout: str, stderr: str) -> Outcome:
     if failed or ran != 1 or total != 1:
         return Outcome("failed", f"{ran} of {total} tests ran, {failed} failed", output)
     # What comes before is of the tool's preparations, which look for reservations on devices that have none.
-    skip = _skip_text(stdout[stdout.find("Suite:"):])
+    skip = _skip_text(stdout[max(0, stdout.find("Suite:")):])
     return Outcome("skip", skip, output) if skip else Outcome("passed", "", output)
 
 

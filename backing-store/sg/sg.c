@@ -171,8 +171,12 @@ static int sg_geometry(void *store, struct tgt_bs_geometry *geometry)
 	geometry->flags = sg->readonly ? TGT_BS_GEO_READONLY : 0;
 	if (sg->pass_reservations)
 		geometry->flags |= TGT_BS_GEO_RESERVATIONS;
-	geometry->timeout_ms = sg->timeout_ms;
-	geometry->long_timeout_ms = sg->long_timeout_ms;
+	/* a host of version 0.1 has no room for them */
+	if (geometry->struct_size >=
+	    offsetof(struct tgt_bs_geometry, long_timeout_ms) + sizeof(uint32_t)) {
+		geometry->timeout_ms = sg->timeout_ms;
+		geometry->long_timeout_ms = sg->long_timeout_ms;
+	}
 	pthread_mutex_lock(&sg->lock);
 	geometry->max_transfer = sg->max_transfer;
 	pthread_mutex_unlock(&sg->lock);

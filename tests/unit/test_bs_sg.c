@@ -346,6 +346,19 @@ static void a_bsg_node_has_no_reset(void **state)
 	assert_non_null(strstr(fake_log(), "can't be reset"));
 }
 
+/* A host of version 0.1 hands over a geometry that ends before the timeouts. */
+static void an_older_host_gets_no_more_than_it_has_room_for(void **state)
+{
+	struct tgt_bs_geometry g;
+
+	(void)state;
+	memset(&g, 0xee, sizeof(g));
+	g.struct_size = offsetof(struct tgt_bs_geometry, timeout_ms);
+	assert_int_equal(module()->descriptor.geometry(device.store, &g), 0);
+	assert_int_equal(g.timeout_ms, 0xeeeeeeee);
+	assert_int_equal(g.long_timeout_ms, 0xeeeeeeee);
+}
+
 static void options_reach_the_core(void **state)
 {
 	struct fake_store other;
@@ -442,6 +455,7 @@ int main(void)
 	    TEST_ON_ALL(what_is_too_long_is_told),
 	    TEST(it_can_be_reset),
 	    TEST_ON(a_bsg_node_has_no_reset, "disk.fakebsg"),
+	    TEST(an_older_host_gets_no_more_than_it_has_room_for),
 	    TEST(options_reach_the_core),
 	    cmocka_unit_test(what_is_no_scsi_device_is_refused),
 	    TEST(a_device_that_does_not_answer_is_refused),

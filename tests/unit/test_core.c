@@ -342,6 +342,7 @@ static void a_range_is_held_and_drained(void **state)
 	hold = true;
 	start_rw(&before, ATTR_SIMPLE, true, 14);
 	lu_exclusive_begin(&e);
+	run_until(nexus.itls[1]->slice->exclusive);
 	run_for(20);
 	assert_false(mine); /* the write of block 14 is under way */
 	start_rw(&beside, ATTR_SIMPLE, true, 15);
@@ -498,7 +499,7 @@ static void a_hung_store_is_fenced(void **state)
 	start_tmf(&tmf, TMF_ABORT_TASK, &task.scsi);
 	run_until(flag);
 	assert_false(task.done);
-	run_for(5);
+	run_until(atomic_load(&lu->fences));
 	start_task(&fenced, &other, ATTR_SIMPLE, tur, sizeof(tur));
 	finish(&fenced, STATUS_CHECK_CONDITION);
 	assert_int_equal(fenced.scsi.sense[2], KEY_NOT_READY);

@@ -137,8 +137,11 @@ static size_t read_page(const struct scsi_task *t, uint8_t *page)
 
 	if (len > t->store.bs.actual)
 		len = t->store.bs.actual;
-	if (len < 4)
-		return 0;
+	if (len < 4) { /* what else is in the buffer was somebody else's */
+		memset(page, 0, 4);
+		page[1] = t->cdb[2];
+		return 4;
+	}
 	return len > get_be16(page + 2) + 4u ? get_be16(page + 2) + 4u : len;
 }
 
@@ -158,7 +161,7 @@ static void list_answered(struct scsi_task *t)
 	for (size_t at = 4; at < len; at++)
 		if (!is_hidden(page[at]))
 			page[kept++] = page[at];
-	reply_page(t, page, len ? kept : 4);
+	reply_page(t, page, kept);
 }
 
 /* The logical unit's own designators, and the target's and its ports' from here. */

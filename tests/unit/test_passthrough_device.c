@@ -318,6 +318,26 @@ static void designators_of_ports_are_the_targets(void **state)
 	assert_true(naa && name);
 }
 
+/* What an earlier command had in the same buffers goes to nobody else. */
+static void a_page_without_bytes_is_an_empty_page(void **state)
+{
+	static const uint8_t pages[] = {0x00, 0x83};
+	uint8_t secret[4096];
+
+	(void)state;
+	memset(secret, 0x5e, sizeof(secret));
+	assert_good(device,
+		    COMMAND(device, secret, sizeof(secret), 0, 0x2a, 0, 0, 0, 0, 0, 0, 0, 8, 0));
+	fake->empty_pages = true;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_good(device, COMMAND(device, NULL, 0, 512, 0x12, 1, pages[i], 2, 0, 0));
+		assert_int_equal(device->in[0], 0);
+		assert_int_equal(device->in[1], pages[i]);
+		assert_int_equal(get_be16(device->in + 2) + 4, device->in_len);
+	}
+	fake->empty_pages = false;
+}
+
 static void pages_about_its_ports_are_hidden(void **state)
 {
 	(void)state;
@@ -614,6 +634,7 @@ int main(void)
 	    TEST(less_is_moved_when_less_is_expected),
 	    TEST(inquiry_is_put_right),
 	    TEST(designators_of_ports_are_the_targets),
+	    TEST(a_page_without_bytes_is_an_empty_page),
 	    TEST(pages_about_its_ports_are_hidden),
 	    TEST(block_limits_are_what_can_be_had),
 	    TEST(third_parties_are_refused),

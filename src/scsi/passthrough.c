@@ -2,9 +2,6 @@
 /*
  * Commands for a real device behind a passthrough store: where each goes stands in the table of
  * passthrough_table.c, and here is the way to the device and back.
- *
- * The task's work: [0] to [3] the CDB as sent, [4] bytes moved by the parts before, [5] how often
- * it was sent again.
  */
 #include "scsi/passthrough.h"
 
@@ -16,9 +13,6 @@
 
 #define AGAIN_MAX 2
 #define CONTROL_NACA 0x04
-
-enum { WORK_PROGRESS = 4, WORK_TRIES = 5 };
-_Static_assert(SCSI_MAX_CDB <= WORK_PROGRESS * sizeof(uint64_t), "the CDB fits");
 
 static void submit(struct scsi_task *t);
 
@@ -130,7 +124,7 @@ static uint32_t to_move(const struct scsi_task *t)
 
 static void end_with(struct scsi_task *t, const struct tgt_bs_request *bs)
 {
-	uint64_t moved = t->work[WORK_PROGRESS] + bs->actual;
+	uint64_t moved = t->work[PT_WORK_PROGRESS] + bs->actual;
 
 	if (moved < to_move(t))
 		t->transfer_length = (uint32_t)moved;
@@ -150,7 +144,7 @@ static bool sent_again(struct scsi_task *t, const struct tgt_bs_request *bs)
 {
 	if (!attention(t, bs) && !worth_another_try(t, bs))
 		return false;
-	return t->work[WORK_TRIES]++ < AGAIN_MAX;
+	return t->work[PT_WORK_TRIES]++ < AGAIN_MAX;
 }
 
 static void answered(struct scsi_task *t)
@@ -162,8 +156,8 @@ static void answered(struct scsi_task *t)
 		return;
 	}
 	if (bs->status == TGT_BS_OK && bs->length && bs->actual == bs->length &&
-	    t->work[WORK_PROGRESS] + bs->actual < to_move(t)) {
-		t->work[WORK_PROGRESS] += bs->actual;
+	    t->work[PT_WORK_PROGRESS] + bs->actual < to_move(t)) {
+		t->work[PT_WORK_PROGRESS] += bs->actual;
 		submit(t);
 		return;
 	}
@@ -188,14 +182,15 @@ static struct tgt_bs_request *init_request(struct scsi_task *t, const uint8_t *c
 static void tail_answered(struct scsi_task *t)
 {
 	struct tgt_bs_request *bs = &t->store.bs;
-	uint32_t left = t->data.length - (uint32_t)t->work[WORK_PROGRESS];
+	uint32_t left = t->data.length - (uint32_t)t->work[PT_WORK_PROGRESS];
 
 	if (sent_again(t, bs)) {
 		submit(t);
 		return;
 	}
 	if (bs->status == TGT_BS_OK) /* at most BUF_MAX_PIECE, so in one piece */
-		databuf_write(&t->data, t->work[WORK_PROGRESS], t->scratch.iov[0].iov_base, left);
+		databuf_write(&t->data, t->work[PT_WORK_PROGRESS], t->scratch.iov[0].iov_base,
+			      left);
 	bs->actual = bs->actual < left ? bs->actual : left;
 	end_with(t, bs);
 }
@@ -219,8 +214,8 @@ static void send_tail(struct scsi_task *t)
 static bool is_at_tail(const struct scsi_task *t)
 {
 	return t->row->direction == DATA_IN && passthrough_needs_parts(t) &&
-	       t->work[WORK_PROGRESS] < t->data.length &&
-	       t->work[WORK_PROGRESS] >= passthrough_whole_blocks(t);
+	       t->work[PT_WORK_PROGRESS] < t->data.length &&
+	       t->work[PT_WORK_PROGRESS] >= passthrough_whole_blocks(t);
 }
 
 static void submit(struct scsi_task *t)
@@ -241,7 +236,7 @@ static void submit(struct scsi_task *t)
 	bs->iovcnt = t->data.iovcnt;
 	bs->length = t->data.length;
 	if (passthrough_needs_parts(t)) {
-		bs->length = passthrough_part(t, (uint32_t)t->work[WORK_PROGRESS], cdb);
+		bs->length = passthrough_part(t, (uint32_t)t->work[PT_WORK_PROGRESS], cdb);
 		bs->cdb_len = cdb_length(cdb);
 		bs->iov = &t->piece;
 		bs->iovcnt = 1;
@@ -254,7 +249,7 @@ static void submit(struct scsi_task *t)
 
 static void start(struct scsi_task *t)
 {
-	t->work[WORK_PROGRESS] = t->work[WORK_TRIES] = 0;
+	t->work[PT_WORK_PROGRESS] = t->work[PT_WORK_TRIES] = 0;
 	submit(t);
 }
 
@@ -298,7 +293,7 @@ void passthrough_send(struct scsi_task *t, const uint8_t *cdb, struct databuf *i
 
 	memcpy(t->work, cdb, SCSI_MAX_CDB);
 	clear_naca((uint8_t *)t->work);
-	t->work[WORK_PROGRESS] = t->work[WORK_TRIES] = 0;
+	t->work[PT_WORK_PROGRESS] = t->work[PT_WORK_TRIES] = 0;
 	t->resume = done;
 	bs = init_request(t, (const uint8_t *)t->work);
 	if (in) {
@@ -327,6 +322,7 @@ bool passthrough_prepare(struct scsi_task *t)
 	uint32_t max = passthrough_max_transfer(t->lu);
 	uint64_t length;
 
+	passthrough_take_limits(t);
 	if (t->row->direction == DATA_NONE)
 		return true;
 	if (passthrough_length(t, &length)) {

@@ -91,6 +91,11 @@ void passthrough_allow_removal(struct lu *lu);
 /* What the device is may have changed. */
 void passthrough_look_again(struct lu *lu);
 
+/* The words of a task's work: from 0 on the CDB as it was sent, bytes moved by the parts before,
+ * how often it was sent again, and the limits that it goes by. */
+enum { PT_WORK_PROGRESS = 4, PT_WORK_TRIES = 5, PT_WORK_LIMITS = 6 };
+_Static_assert(SCSI_MAX_CDB <= PT_WORK_PROGRESS * sizeof(uint64_t), "the CDB fits");
+
 /* ---- passthrough.c: the way of a command ---- */
 
 bool passthrough_prepare(struct scsi_task *t);
@@ -115,6 +120,9 @@ bool passthrough_tell(struct lu *lu, uint16_t asc, uint64_t except);
 
 /* ---- passthrough_split.c: what is too long for one command ---- */
 
+/* The limits that a task goes by from its arrival on: the device's may change while it is under
+ * way, when another nexus learns that the medium is another one. */
+void passthrough_take_limits(struct scsi_task *t);
 /* Bytes that the CDB asks for, when that is known: READ and WRITE of blocks. */
 bool passthrough_length(const struct scsi_task *t, uint64_t *bytes);
 /* The byte of the CDB where the transfer length stands. */

@@ -18,9 +18,22 @@ static bool is_split(const struct scsi_task *t)
 	return t->row->route && t->row->route->flags & PT_SPLIT;
 }
 
+void passthrough_take_limits(struct scsi_task *t)
+{
+	uint32_t block =
+	    atomic_load_explicit(&t->lu->passthrough->block_length, memory_order_relaxed);
+
+	t->work[PT_WORK_LIMITS] = (uint64_t)passthrough_max_transfer(t->lu) << 32 | block;
+}
+
 static uint32_t block_length(const struct scsi_task *t)
 {
-	return atomic_load_explicit(&t->lu->passthrough->block_length, memory_order_relaxed);
+	return (uint32_t)t->work[PT_WORK_LIMITS];
+}
+
+static uint32_t max_transfer(const struct scsi_task *t)
+{
+	return (uint32_t)(t->work[PT_WORK_LIMITS] >> 32);
 }
 
 /* SBC-4 5.10 to 5.14, 5.40 to 5.44 */
@@ -80,7 +93,7 @@ uint32_t passthrough_max_transfer(const struct lu *lu)
 
 uint32_t passthrough_part_max(const struct scsi_task *t)
 {
-	uint32_t block = block_length(t), max = passthrough_max_transfer(t->lu);
+	uint32_t block = block_length(t), max = max_transfer(t);
 	uint64_t length;
 
 	if (!passthrough_length(t, &length) || block & (block - 1) || block > BUF_MAX_PIECE)
@@ -94,7 +107,7 @@ uint32_t passthrough_part_max(const struct scsi_task *t)
  * and an adapter take that for an error. */
 bool passthrough_needs_parts(const struct scsi_task *t)
 {
-	uint32_t max = passthrough_max_transfer(t->lu);
+	uint32_t max = max_transfer(t);
 	uint64_t length;
 
 	if (!passthrough_part_max(t) || !passthrough_length(t, &length))

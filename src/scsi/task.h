@@ -123,7 +123,7 @@ struct scsi_task {
 	struct store_request store;
 	struct databuf
 	    scratch; /* a second buffer (compare, read-modify-write); released with the task */
-	uint64_t work[6];
+	uint64_t work[7];
 	const void *work_ptr;
 	struct iovec piece; /* a part of a buffer, while a store request is about that */
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "disk_fixture.h"
+#include "scsi/passthrough.h"
 #include "fakesg.h"
 #include "store/loader.h"
 #include "temp_dir.h"
@@ -229,6 +230,36 @@ static void long_transfers_are_split(void **state)
 	assert_int_equal(fake->commands[0x88], 3);
 	assert_int_equal(device->in_len, sizeof(data));
 	assert_memory_equal(device->in, data, sizeof(data));
+}
+
+static uint32_t new_block_length;
+
+static void forget_block_length(const uint8_t *cdb)
+{
+	if (cdb[0] == 0x28)
+		atomic_store(&device->lu->passthrough->block_length, new_block_length);
+}
+
+/* Another nexus may learn that the medium is another one, or gone, while parts are under way. */
+static void parts_keep_the_block_length_they_began_with(void **state)
+{
+	static const uint32_t lengths[] = {0, 4096};
+
+	(void)state;
+	assert_good(device,
+		    COMMAND(device, data, sizeof(data), 0, 0x2a, 0, B4(3), 0, B2(LONG_BLOCKS), 0));
+	for (unsigned i = 0; i < 2; i++) {
+		new_block_length = lengths[i];
+		fake->on_command = forget_block_length;
+		fake->commands[0x28] = 0;
+		assert_good(device, COMMAND(device, NULL, 0, sizeof(data), 0x28, 0, B4(3), 0,
+					    B2(LONG_BLOCKS), 0));
+		fake->on_command = NULL;
+		assert_int_equal(fake->commands[0x28], 3);
+		assert_int_equal(device->in_len, sizeof(data));
+		assert_memory_equal(device->in, data, sizeof(data));
+		atomic_store(&device->lu->passthrough->block_length, 512);
+	}
 }
 
 /* Of what came before an error the initiator gets what there is. */
@@ -629,6 +660,7 @@ int main(void)
 	    TEST(what_writes_is_not),
 	    TEST_ON(nor_is_what_moves_a_position, "tape.fakesg"),
 	    TEST(long_transfers_are_split),
+	    TEST(parts_keep_the_block_length_they_began_with),
 	    TEST(an_error_in_a_part_ends_it),
 	    TEST(what_cannot_be_split_is_refused),
 	    TEST(less_is_moved_when_less_is_expected),

@@ -117,7 +117,9 @@ bool passthrough_needs_parts(const struct scsi_task *t)
 
 uint32_t passthrough_whole_blocks(const struct scsi_task *t)
 {
-	return t->data.length - t->data.length % block_length(t);
+	uint32_t block = block_length(t);
+
+	return block ? t->data.length - t->data.length % block : 0;
 }
 
 /* One of the long forms, which every part fits in; DPO, FUA and RARC stand at the same place in

@@ -71,8 +71,9 @@ def test_vital_product_data(guest: Guest, unit: Unit, disk: Device) -> None:
     thin = unit.variant is not None and unit.variant.thin
     assert f"Unmap command supported (LBPU): {int(thin)}" in told["lbpv"]
     assert ("thin provisioned" in told["lbpv"]) == thin
-    wwid = guest.output(["cat", f"/sys/class/scsi_device/{disk.address}/device/wwid"]).strip()
-    assert wwid.replace("naa.", "0x") in told["di"]
+    # the kernel takes the SCSI name string, with its padding
+    wwid = guest.output(["cat", f"/sys/class/scsi_device/{disk.address}/device/wwid"]).strip("\0\n")
+    assert wwid.startswith("naa.3") and wwid in told["di"] and wwid.replace("naa.", "0x").lower() in told["di"].lower()
 
 
 @each_store

@@ -124,7 +124,7 @@ def wanted(item: pytest.Item, settings: Settings, no_disk: bool) -> bool:
         return False  # needs management of the target
     if not settings.managed and settings.peer is None and "bench" in names:
         return False  # nothing to talk to: the harness's own tests only
-    if no_disk and "one" in names:
+    if no_disk and names & {"one", "wild"}:
         return False  # the modules that were asked for can't carry the tests of the protocol
     return not settings.smoke or item.get_closest_marker("smoke") is not None
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness.modules import Plan, Variant
+from harness.modules import Plan
 from harness.neighbour import Neighbour
 from harness.options import Settings
 from harness.units import Target, Unit
-from harness.wild import Hanging, Wild
+from harness.wild import Hanging, Wild, disk_of
 from iscsi import scsi
 from iscsi.connection import Closed, NoAnswer
 from iscsi.login import LoginFailed
@@ -240,9 +240,7 @@ class Crowd:
 
 @pytest.fixture
 def wild(settings: Settings, plan: Plan) -> Iterator[Wild]:
-    variant = next(v for v in (Variant("rdwr"), *[Variant(m.name) for m in plan.of_kind("block")])
-                   if any(m.name == v.module and m.can_write for m in plan.modules))
-    made = Wild(settings, plan, variant, threads=4)
+    made = Wild(settings, plan, disk_of(plan), threads=4)
     yield made
     made.close()
 

@@ -18,6 +18,13 @@ from .neighbour import Usage
 from .options import Settings
 from .units import Factory, Target, Unit
 
+
+def disk_of(plan: Plan) -> Variant:
+    """What the tests' own disks are: on rdwr if it is there."""
+    writable = [module.name for module in plan.of_kind("block") if module.can_write]
+    return Variant("rdwr" if "rdwr" in writable else writable[0])
+
+
 class Wild:
     """The daemon, and what tests that are hard on it ask."""
 

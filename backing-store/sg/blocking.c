@@ -164,13 +164,14 @@ static const char *run_cdb(struct sg *sg, struct sg_node *node, struct tgt_bs_re
 /* The device alone: a reset of its bus or adapter would hit what belongs to others. */
 static const char *reset(struct sg *sg, struct sg_node *node, struct tgt_bs_request *r)
 {
-	int what = SG_SCSI_RESET_DEVICE | RESET_NO_ESCALATE;
+	int what = SG_SCSI_RESET_DEVICE | RESET_NO_ESCALATE, error;
 
 	if (ioctl(node->fd, SG_SCSI_RESET, &what) == 0)
 		return NULL;
-	r->status = sg_errno_status(errno);
-	sg_host->log(sg->lu, TGT_BS_LOG_WARNING, "the device can't be reset: %s", strerror(errno));
-	return sg_is_gone(errno) ? strerror(errno) : NULL;
+	error = errno;
+	r->status = sg_errno_status(error);
+	sg_host->log(sg->lu, TGT_BS_LOG_WARNING, "the device can't be reset: %s", strerror(error));
+	return sg_is_gone(error) ? strerror(error) : NULL;
 }
 
 void sg_run_blocking(struct sg *sg, struct tgt_bs_request *r)

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "disk_fixture.h"
-#include "store/loader.h"
+#include "module_fixture.h"
 #include "temp_dir.h"
 
 static struct disk *device;
@@ -101,20 +100,6 @@ static void the_core_answers_what_is_the_targets(void **state)
 	assert_good(device, COMMAND(device, NULL, 0, 0, 0x17, 0, 0, 0, 0, 0));
 	assert_good(device, COMMAND(device, NULL, 0, 8, 0x5e, 0, 0, 0, 0, 0, 0, B2(8), 0));
 	assert_int_equal(get_be32(device->in + 4), 0);
-}
-
-static int start(void **state)
-{
-	if (store_load_directory(TGT_BUILD_DIR "/backing-store", store_host_table()) < 1)
-		return -1;
-	return fixture_start(state);
-}
-
-static int end(void **state)
-{
-	fixture_end(state);
-	store_unload_all();
-	return 0;
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, new_device, end_device)

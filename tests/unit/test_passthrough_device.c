@@ -3,10 +3,9 @@
  * resets, what is answered here and what is refused. */
 #include <unistd.h>
 
-#include "disk_fixture.h"
 #include "scsi/passthrough.h"
 #include "fakesg.h"
-#include "store/loader.h"
+#include "module_fixture.h"
 #include "temp_dir.h"
 
 #define BLOCKS 4096
@@ -627,20 +626,6 @@ static void it_goes_and_comes_back(void **state)
 	from(&other);
 	assert_attention(ASC_POWER_ON_RESET);
 	assert_good(device, test_unit_ready());
-}
-
-static int start(void **state)
-{
-	if (store_load_directory(TGT_BUILD_DIR "/backing-store", store_host_table()) < 1)
-		return -1;
-	return fixture_start(state);
-}
-
-static int end(void **state)
-{
-	fixture_end(state);
-	store_unload_all();
-	return 0;
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, new_device, end_device)

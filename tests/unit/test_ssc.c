@@ -2,8 +2,7 @@
 /* The tape commands, over the real ssc module. */
 #include <stdio.h>
 
-#include "disk_fixture.h"
-#include "store/loader.h"
+#include "module_fixture.h"
 #include "temp_dir.h"
 
 #define FILEMARK 0x80
@@ -260,20 +259,6 @@ static void a_record_that_did_not_come_whole_is_not_written(void **state)
 	COMMAND(drive, "abc", 3, 0, 0x0a, 0, 0, B2(8), 0);
 	assert_sense(drive, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
 	assert_int_equal(position(0x80), 0);
-}
-
-static int start(void **state)
-{
-	if (store_load_directory(TGT_BUILD_DIR "/backing-store", store_host_table()) < 1)
-		return -1;
-	return fixture_start(state);
-}
-
-static int end(void **state)
-{
-	fixture_end(state);
-	store_unload_all();
-	return 0;
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, new_drive, end_drive)

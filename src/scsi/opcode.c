@@ -177,15 +177,17 @@ static bool length_matches(const struct scsi_task *t)
 	return t->cdb[7] == row->cdb_len - 8 && row->cdb_len <= t->cdb_len;
 }
 
-/* True: no bit is set that the row doesn't list, so there is nothing to look at byte by byte. False
- * says nothing: the control byte, a service action, or what lies behind the CDB may be why. */
+/* True: no bit is set that the row doesn't list, and none of CONTROL, which it doesn't speak of; so
+ * there is nothing to look at byte by byte.  False says nothing: a service action, or what lies
+ * behind the CDB, may be why. */
 static bool plainly_allowed(const struct opcode_row *row, const uint8_t *cdb)
 {
 	uint64_t bits[2], usage[2];
 
 	memcpy(bits, cdb, sizeof(bits));
 	memcpy(usage, row->usage, sizeof(usage));
-	return row->cdb_len <= sizeof(bits) && !((bits[0] & ~usage[0]) | (bits[1] & ~usage[1]));
+	return row->cdb_len <= sizeof(bits) && !cdb[control_byte(row)] &&
+	       !((bits[0] & ~usage[0]) | (bits[1] & ~usage[1]));
 }
 
 bool opcode_check_cdb(struct scsi_task *t)

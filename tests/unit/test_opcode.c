@@ -39,6 +39,9 @@ static const struct opcode_row more_rows[] = {
      .clause = "x"},
     {.run = NULL},
 };
+/* as of a device that is passed through; what is said of CONTROL doesn't count */
+static const struct opcode_row all_bits =
+    ROW(0x15, NO_SERVICE_ACTION, 6, 0x15, 0xff, 0xff, 0xff, 0xff, 0xff);
 static const struct opcode_row *const tables[] = {some_rows, more_rows, rsoc_rows, NULL};
 static const struct command_set set = {.device_type = 0, .name = "test", .tables = tables};
 
@@ -139,6 +142,7 @@ static void test_usage_bits(void **state)
 	check_each_bit(&more_rows[1], 0, 9);
 	check_each_bit(&some_rows[1], 0, 5);
 	check_each_bit(&some_rows[2], 0x10, 15);
+	check_each_bit(&all_bits, 0, 5);
 }
 
 /* SPC-5 4.4.2.4.2: the pointer is to the left-most bit, of the first byte. */

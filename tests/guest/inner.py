@@ -101,11 +101,14 @@ class InnerDaemon:
         return done.stdout.decode()
 
     def add(self, lun: int, module: str, path: str, *, options: str = "", flags: str = "",
-            block_size: int = 512) -> Unit:
+            block_size: int = 512, thin: bool = False) -> Unit:
         """Makes a unit (options: its bsopts, flags: its bsoflags), and says where the host finds it."""
         more = [*(["--bsopts", options] if options else []), *(["--bsoflags", flags] if flags else [])]
         self.do("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", str(lun), "--bstype", module,
                 "--backing-store", path, *more)
+        if thin:
+            self.do("--op", "update", "--mode", "logicalunit", "--tid", "1", "--lun", str(lun),
+                    "--params", "thin_provisioning=1")
         return Unit("127.0.0.1", self.guest.port(PORT), TARGET, lun, block_size, tid=1)
 
     def remove(self, lun: int) -> None:

@@ -24,11 +24,12 @@ LIES = {
 }
 
 
-def judge(settings: Settings, module: Path, folder: Path) -> tuple[int, set[str], set[str], str]:
-    """Runs the integrity suite on a module: exit status, tests that passed, tests that failed, and the output."""
+def judge(settings: Settings, module: Path, folder: Path,
+          suite: str = "integrity") -> tuple[int, set[str], set[str], str]:
+    """Runs a suite on a module: exit status, tests that passed, tests that failed, and the output."""
     assert settings.build is not None
     report = folder / "report.xml"
-    done = run([str(RUNNER), "--build", str(settings.build), "--module", str(module), "--suite", "integrity",
+    done = run([str(RUNNER), "--build", str(settings.build), "--module", str(module), "--suite", suite,
                 "-k", "thick-512", "--jobs", "1", "--junit", str(report),
                 *([f"--tgtd-wrapper={' '.join(settings.wrapper)}"] if settings.wrapper else [])], timeout=280)
     assert report.exists(), done.stdout + done.stderr
@@ -65,3 +66,13 @@ def test_honest_store_passes(settings: Settings, daemon: Daemon, tmp_path: Path)
     code, passed, failed, output = judge(settings, module_file(settings, "none"), tmp_path)
     assert code == 0 and not failed, output
     assert set().union(*LIES.values()) <= passed, output
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("lie", "kept"), [("flush", False), ("none", True)])
+def test_a_kill_shows_what_was_in_memory_only(settings: Settings, daemon: Daemon, lie: str, kept: bool,
+                                              tmp_path: Path) -> None:
+    assert daemon.alive()
+    code, passed, failed, output = judge(settings, module_file(settings, lie), tmp_path, suite="kill")
+    assert (passed if kept else failed) == {"test_what_was_acknowledged_is_there"}, output
+    assert code == (0 if kept else 1), output

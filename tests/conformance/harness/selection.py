@@ -14,6 +14,7 @@ NAMES = {
     "storing": "all, but not on stores that keep nothing",
     "not-storing": "all, on stores that keep nothing only",
     "file": "storing, on stores whose units lie on a file that the harness made",
+    "file-512": "file, one of 512 bytes on each store",
     "one": "one unit, on rdwr if it is there, else on the first store that keeps data",
     "tape": "modules of that kind",
     "passthrough": "modules of that kind",
@@ -58,6 +59,13 @@ class Selector:
     def _file(self) -> list[Variant]:
         at_a_path = {module.name for module in self.plan.modules if module.needs_path}
         return [] if self.plan.path else [v for v in self._storing() if v.module in at_a_path]
+
+    def _file_512(self) -> list[Variant]:
+        best: dict[str, Variant] = {}
+        for variant in self._file():
+            if variant.block_size == 512:
+                best.setdefault(variant.module, variant)
+        return list(best.values())
 
     def _one(self) -> list[Variant]:
         return sorted(self._storing() or self._all(), key=lambda variant: variant.module != "rdwr")[:1]

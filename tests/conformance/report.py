@@ -175,6 +175,20 @@ class Reporter:
 
     # -- the end
 
+    def _tool_lines(self) -> list[str]:
+        """For each module how many of the tool's tests passed on a unit of some kind, and those that passed on none."""
+        passed: dict[str, dict[str, bool]] = {}
+        for case in self.results.cases.values():
+            if case.suite == "libiscsi" and case.column != "-":
+                tests = passed.setdefault(case.column.partition("-")[0], {})
+                tests[case.row] = tests.get(case.row, False) or case.outcome == PASSED
+        lines = []
+        for module, tests in sorted(passed.items()):
+            never = sorted(test for test, good in tests.items() if not good)
+            lines.append(f"libiscsi on {module}: {len(tests) - len(never)} of {len(tests)} tests passed on some unit; "
+                         f"on none: {', '.join(never) or '-'}")
+        return lines
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         from conftest import ALLOW, BENCH, PLAN, SETTINGS
@@ -204,6 +218,8 @@ class Reporter:
         for name, totals in self._by_column().items():
             terminalreporter.write_line(f"{name:28} " + "  ".join(
                 f"{totals[key]:5d} {WORDS[key]}" for key in (PASSED, FAILED, SKIPPED, DEFECT)))
+        for line in self._tool_lines():
+            terminalreporter.write_line(line)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:

@@ -12,6 +12,7 @@ import random
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
@@ -47,11 +48,12 @@ class Machine:
         self.daemon: InnerDaemon | None = None
         self.unit: Unit
         self.starts = 0
+        self.flags = ""
         self.ledgers = {name: Ledger(BLOCKS, HOLE) for name in honest()} | {LIE: Ledger(BLOCKS)}
 
     def serve(self, store: str) -> Unit:
-        """Boots if it must, and starts a daemon with a unit on this store, whose file it opens past the page cache
-        every other time: writes are then lost from the disk's cache, not from the guest's memory."""
+        """Boots if it must, and starts a daemon with a unit on this store.  With bsoflags=direct it opens the file past
+        the page cache: writes are then lost from the disk's cache, not from the guest's memory."""
         if self.daemon is not None:
             assert not (problems := self.daemon.stop()), problems
         else:
@@ -65,9 +67,12 @@ class Machine:
         return self.unit
 
     def _flags(self, store: str) -> str:
+        """None, direct and sync by turns, as far as the store has them."""
         self.starts += 1
-        direct = any(module.name == store and "direct" in module.capabilities for module in plan().modules)
-        return "direct" if direct and self.starts % 2 == 0 else ""
+        capabilities = next((module.capabilities for module in plan().modules if module.name == store), ())
+        flags = ["", *(flag for flag in ("direct", "sync") if flag in capabilities)]
+        self.flags = flags[self.starts % len(flags)]
+        return self.flags
 
     def cut(self, survivors: float) -> None:
         self.disk.survivors = survivors
@@ -107,7 +112,10 @@ def cut_under_load(machine: Machine, store: str, kind: str, seed: int) -> list[s
     """Cuts the power at a random moment, but not before something was promised; says what isn't as promised then."""
     dice, ledger = random.Random(seed), machine.ledgers[store]
     goal = ledger.promises + PROMISES
-    load = Load(machine.unit, ledger, KINDS[kind], seed)
+    asked = KINDS[kind]
+    if "sync" in machine.flags:  # each write is durable when it is answered; an UNMAP needn't be
+        asked = replace(asked.without_unmap(), all=True)
+    load = Load(machine.unit, ledger, asked, seed)
     deadline = time.monotonic() + SECONDS
     while ledger.promises < goal and load.error is None:
         assert time.monotonic() < deadline, "nothing gets done"
@@ -115,7 +123,8 @@ def cut_under_load(machine: Machine, store: str, kind: str, seed: int) -> list[s
     time.sleep(dice.random())
     machine.cut(dice.choice((0.0, 0.5, 0.9)))
     load.join()
-    print(f"{store}, {kind}, seed {seed}: {ledger.promises} promises, {machine.disk.lost} blocks lost")
+    print(f"{store}, {kind}, bsoflags={machine.flags}, seed {seed}: {ledger.promises} promises, "
+          f"{machine.disk.lost} blocks lost")
     return judge(machine.serve(store), ledger)
 
 

@@ -64,7 +64,11 @@ static const uint8_t responses[] = {
     [TMF_NOT_SUPPORTED] = NOT_SUPPORTED, [TMF_REJECTED] = REJECTED,
 };
 
-static void respond(struct session *s, uint32_t itt, unsigned response)
+#define INFORMATION_AT 8 /* of the response: Additional Response Information, RFC 7144 */
+
+/* information: NULL, or the bytes of it. */
+static void respond_with(struct session *s, uint32_t itt, unsigned response,
+			 const uint8_t *information)
 {
 	struct reply *reply;
 
@@ -74,7 +78,14 @@ static void respond(struct session *s, uint32_t itt, unsigned response)
 	if (!reply)
 		return;
 	reply->bhs[2] = (uint8_t)response;
+	if (information)
+		memcpy(reply->bhs + INFORMATION_AT, information, TMF_INFORMATION_LENGTH);
 	reply_queue(s->conn, reply);
+}
+
+static void respond(struct session *s, uint32_t itt, unsigned response)
+{
+	respond_with(s, itt, response, NULL);
 }
 
 /* ---- what the core has answered ---- */
@@ -85,7 +96,7 @@ static void answer(struct request *r)
 
 	list_del(&r->link);
 	s->nr_tmfs--;
-	respond(s, r->itt, r->response);
+	respond_with(s, r->itt, r->response, r->tmf.information);
 	if (r->function == TARGET_COLD_RESET && r->response == COMPLETE)
 		session_reset_target(s);
 	free(r);

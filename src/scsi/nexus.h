@@ -99,12 +99,18 @@ enum tmf_response {
 	TMF_REJECTED,
 };
 
+#define TMF_INFORMATION_LENGTH 3
+
 struct tmf {
 	struct nexus *nexus;
 	enum tmf_function function;
 	uint8_t lun[8];
 	struct scsi_task
 	    *task; /* ABORT TASK, QUERY TASK: found by the transport by its tag, or NULL */
+	/* Set by the core: the additional response information, zeroes but for QUERY ASYNCHRONOUS
+	 * EVENT that TMF_SUCCEEDED: what the next unit attention will say, and whether it is the
+	 * only one. */
+	uint8_t information[TMF_INFORMATION_LENGTH];
 	void (*done)(struct tmf *tmf, enum tmf_response response);
 };
 

@@ -2,10 +2,12 @@
 /* Task management (SAM-5 7).  A function is answered when the tasks it affects have ended; when a
  * store hangs, after tmf_patience_ms: the LU is then fenced until they do. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "scsi/commands.h"
 #include "scsi/core.h"
 #include "scsi/passthrough.h"
+#include "util/bytes.h"
 #include "util/log.h"
 
 unsigned tmf_patience_ms = 10000;
@@ -295,11 +297,22 @@ static void query_set(struct tmf_work *w)
 	query(w, itl && !list_empty(&itl->tasks));
 }
 
+/* SAM-5, QUERY ASYNCHRONOUS EVENT: UADE DEPTH in bits 5 and 4 of the first byte */
+#define UADE_DEPTH_ONE 0x10
+#define UADE_DEPTH_SEVERAL 0x20
+
+/* The core keeps no deferred errors: what is pending are unit attentions. */
 static void query_event(struct tmf_work *w)
 {
 	struct itl *itl = itl_get(w->nexus, w->lu);
+	unsigned depth = itl ? itl->ua.count : 0;
 
-	query(w, itl && ua_pending(&itl->ua));
+	if (depth) {
+		w->tmf->information[0] =
+		    (depth > 1 ? UADE_DEPTH_SEVERAL : UADE_DEPTH_ONE) | KEY_UNIT_ATTENTION;
+		put_be16(w->tmf->information + 1, itl->ua.asc[0]);
+	}
+	query(w, depth);
 }
 
 static void clear_aca(struct tmf_work *w)
@@ -469,6 +482,7 @@ void tmf_submit(struct tmf *tmf)
 	struct tmf_work *w = work_create(tmf, NULL);
 	uint32_t number;
 
+	memset(tmf->information, 0, sizeof(tmf->information));
 	switch (tmf->function) {
 	case TMF_ABORT_TASK:
 		abort_task(w, tmf->task);

@@ -485,6 +485,31 @@ static void a_reset_aborts_all_and_is_announced(void **state)
 	test_unit_ready(&nexus, STATUS_CHECK_CONDITION, ASC_BUS_DEVICE_RESET_FUNCTION_OCCURRED);
 }
 
+/* QUERY ASYNCHRONOUS EVENT (SAM-5): what comes next, and whether more follows; it stays. */
+static void an_event_is_told_and_stays(void **state)
+{
+	static const uint8_t one[] = {0x16, 0x2a, 0x01}, several[] = {0x26, 0x2a, 0x01};
+	static const uint8_t none[TMF_INFORMATION_LENGTH];
+	struct tmf tmf;
+
+	(void)state;
+	start_tmf(&tmf, TMF_QUERY_ASYNC_EVENT, NULL);
+	run_until(flag);
+	assert_int_equal(response, TMF_COMPLETE);
+	assert_memory_equal(tmf.information, none, sizeof(none));
+	lu_establish_ua(lu, ASC_MODE_PARAMETERS_CHANGED, other.id);
+	start_tmf(&tmf, TMF_QUERY_ASYNC_EVENT, NULL);
+	run_until(flag);
+	assert_int_equal(response, TMF_SUCCEEDED);
+	assert_memory_equal(tmf.information, one, sizeof(one));
+	lu_establish_ua(lu, ASC_CAPACITY_DATA_HAS_CHANGED, other.id);
+	start_tmf(&tmf, TMF_QUERY_ASYNC_EVENT, NULL);
+	run_until(flag);
+	assert_memory_equal(tmf.information, several, sizeof(several));
+	test_unit_ready(&nexus, STATUS_CHECK_CONDITION, ASC_MODE_PARAMETERS_CHANGED);
+	test_unit_ready(&nexus, STATUS_CHECK_CONDITION, ASC_CAPACITY_DATA_HAS_CHANGED);
+}
+
 /* A store that hangs doesn't hang the answer; the LU is fenced until it is back. */
 static void a_hung_store_is_fenced(void **state)
 {
@@ -660,6 +685,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(who_waits_to_run_alone_can_be_aborted, start, stop),
 	    cmocka_unit_test_setup_teardown(an_abort_waits_for_the_store, start, stop),
 	    cmocka_unit_test_setup_teardown(a_reset_aborts_all_and_is_announced, start, stop),
+	    cmocka_unit_test_setup_teardown(an_event_is_told_and_stays, start, stop),
 	    cmocka_unit_test_setup_teardown(a_hung_store_is_fenced, start, stop),
 	    cmocka_unit_test_setup_teardown(a_nexus_reset_waits_for_all_units, start, stop),
 	    cmocka_unit_test_setup_teardown(a_nexus_waits_for_its_tasks, start, stop),

@@ -68,6 +68,10 @@ class TaskFunction(IntEnum):
     TARGET_WARM_RESET = 6
     TARGET_COLD_RESET = 7
     TASK_REASSIGN = 8
+    QUERY_TASK = 9  # from here on RFC 7144, clause 6
+    QUERY_TASK_SET = 10
+    I_T_NEXUS_RESET = 11
+    QUERY_ASYNCHRONOUS_EVENT = 12
 
 
 class TaskResponse(IntEnum):
@@ -80,6 +84,7 @@ class TaskResponse(IntEnum):
     REASSIGN_NOT_SUPPORTED = 4
     NOT_SUPPORTED = 5
     AUTHORIZATION_FAILED = 6
+    SUCCEEDED = 7  # RFC 7144
     REJECTED = 255
 
 
@@ -211,6 +216,11 @@ class Pdu:
     def data_length(self) -> int:
         """DataSegmentLength as the header states it."""
         return int.from_bytes(self.bhs[5:8], "big")
+
+    @property
+    def additional_response(self) -> bytes:
+        """The additional response information of a task management function (RFC 7144)."""
+        return bytes(self.bhs[8:11])
 
     def to_bytes(self, header_digest: bool = False, data_digest: bool = False) -> bytes:
         """The wire form, padded, with the digests that the connection uses."""

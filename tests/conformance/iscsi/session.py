@@ -215,13 +215,19 @@ class Session:
     def manage(self, function: int, *, lun: int | None = None, rtt: int = RESERVED_TAG, refcmdsn: int = 0,
                immediate: bool = True, timeout: float | None = None) -> int:
         """A task management request; returns the response code."""
+        return self.manage_pdu(function, lun=lun, rtt=rtt, refcmdsn=refcmdsn, immediate=immediate,
+                               timeout=timeout).response
+
+    def manage_pdu(self, function: int, *, lun: int | None = None, rtt: int = RESERVED_TAG, refcmdsn: int = 0,
+                   immediate: bool = True, timeout: float | None = None) -> Pdu:
+        """A task management request; returns the response PDU."""
         pdu = Pdu(Op.TASK_MANAGEMENT, flags=0x80 | int(function), itt=self.new_itt(), rtt=rtt,
                   refcmdsn=refcmdsn, immediate=immediate, lun=lun_field(self.lun if lun is None else lun))
         self.connection.send(self.number(pdu))
         answer = self.receive(pdu.itt, timeout)
         if answer.opcode != Op.TASK_MANAGEMENT_RESPONSE:
             raise ProtocolViolation(f"{answer!r} answers a task management request")
-        return answer.response
+        return answer
 
     def abort(self, task: Task, refcmdsn: int) -> int:
         return self.manage(TaskFunction.ABORT_TASK, lun=task.lun, rtt=task.itt, refcmdsn=refcmdsn)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""A daemon of a test's own, with several event loops and a store that hangs when it is told to."""
+"""A daemon of a test's own, with several event loops and a store that is as slow as it is told to be."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -60,11 +61,11 @@ class Wild:
     def unit(self, target: Target | None = None, lun: int = 1, size: int = 64 << 20) -> Unit:
         return self.factory.unit(target or self.factory.target(), self.variant, lun=lun, size=size)
 
-    def hanging(self, target: Target | None = None, lun: int = 1) -> "Hanging":
+    def hanging(self, target: Target | None = None, lun: int = 1, size: int = 1 << 20) -> "Hanging":
         self._next += 1
         folder = self.folder / f"hang{self._next}"
         folder.mkdir()
-        return Hanging(self, target or self.factory.target(), folder, lun)
+        return Hanging(self, target or self.factory.target(), folder, lun, size)
 
     # -- what the daemon says
 
@@ -83,16 +84,36 @@ class Wild:
 
 
 class Hanging:
-    """A unit on the store that hangs while it is told to."""
+    """A unit on the store that is as slow as it is told to be (tests/fixtures/hanging/plan.h)."""
 
-    def __init__(self, wild: Wild, target: Target, folder: Path, lun: int) -> None:
-        self.wild, self.target, self.folder = wild, target, folder
+    def __init__(self, wild: Wild, target: Target, folder: Path, lun: int, size: int) -> None:
+        self.wild, self.target, self.folder, self.size = wild, target, folder, size
         self.unit = target.unit(lun, block_size=512)
         self.make()
 
     def make(self) -> None:
         self.wild.daemon.do("--op", "new", "--mode", "logicalunit", "--tid", str(self.target.tid), "--lun",
-                            str(self.unit.lun), "--bstype", "hang", "-b", str(self.folder))
+                            str(self.unit.lun), "--bstype", "hang", "-b", str(self.folder), "--bsopts",
+                            f"size={self.size}")
+
+    def tell(self, line: str) -> str:
+        """One line to the store's plan, and its answer."""
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(10)
+            peer.connect(str(self.folder / "control"))
+            peer.sendall(line.encode())
+            answer = peer.recv(256).decode().strip()
+        assert not answer.startswith("error"), f"{line}: {answer}"
+        return answer
+
+    def count(self, what: str) -> int:
+        """Of the requests in the store: held, due, done or cancelled."""
+        words = self.tell("count").split()
+        return int(words[words.index(what) + 1])
+
+    def wait_held(self, number: int, seconds: float = 20.0) -> None:
+        """Until the store holds that many."""
+        self.wild.wait(lambda: self.count("held") >= number, f"{number} requests are in the store", seconds)
 
     @contextmanager
     def hangs(self) -> Iterator[None]:

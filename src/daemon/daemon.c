@@ -195,10 +195,10 @@ static int start_threads(const struct daemon_options *o)
 	return rc;
 }
 
-static int add_portal(const char *text)
+static int add_portal(const char *text, uint16_t tag)
 {
 	char error[256] = "";
-	int rc = iscsi_portal_add(text, error, sizeof(error));
+	int rc = iscsi_portal_add(text, tag, error, sizeof(error));
 
 	if (rc)
 		log_err("portal %s: %s", text, *error ? error : strerror(-rc));
@@ -210,11 +210,11 @@ static int add_portals(const struct daemon_options *o)
 	int v4, v6, rc = 0;
 
 	for (unsigned int i = 0; i < o->nr_portals && !rc; i++)
-		rc = add_portal(o->portals[i]);
+		rc = add_portal(o->portals[i], o->tags[i]);
 	if (o->nr_portals)
 		return rc;
-	v4 = add_portal("0.0.0.0:3260");
-	v6 = add_portal("[::]:3260"); /* a host may have but one of the two */
+	v4 = add_portal("0.0.0.0:3260", PORTAL_GROUP_DEFAULT);
+	v6 = add_portal("[::]:3260", PORTAL_GROUP_DEFAULT); /* a host may have but one of the two */
 	return v4 && v6 ? v4 : 0;
 }
 

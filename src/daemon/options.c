@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iscsi/control.h"
 #include "reactor/reactor.h"
 #include "util/cleanup.h"
 
@@ -40,8 +41,9 @@ static void print_help(void)
 	       "  -f, --foreground         stay in the foreground, log to stderr\n"
 	       "  -D, --nodaemonize        stay in the foreground, log to syslog and stderr\n"
 	       "  -C, --control-port N     number of the management socket (0)\n"
-	       "      --iscsi KEY=VALUE,...  portal=ADDRESS[:PORT], nop_interval=SECONDS,\n"
-	       "                           nop_count=N; may be repeated\n"
+	       "      --iscsi KEY=VALUE,...  portal=ADDRESS[:PORT], tpgt=TAG (of the portal\n"
+	       "                           before it), nop_interval=SECONDS, nop_count=N; may be\n"
+	       "                           repeated\n"
 	       "      --threads N          event loop threads (one for each CPU)\n"
 	       "  -t, --nr_iothreads N     worker threads, for I/O that blocks (%d)\n"
 	       "      --backing-store-dir DIR  load the backing stores from DIR, not from\n"
@@ -88,8 +90,24 @@ static int take_portal(struct daemon_options *o, char *value)
 		fprintf(stderr, "--iscsi: more than %d portals\n", MAX_PORTALS);
 		return try_help(EINVAL);
 	}
+	o->tags[o->nr_portals] = PORTAL_GROUP_DEFAULT;
 	o->portals[o->nr_portals++] = value;
 	return -1;
+}
+
+/* The portal group tag of the portal before it. */
+static int take_tag(struct daemon_options *o, const char *value)
+{
+	unsigned int tag = 0;
+	int status;
+
+	if (!o->nr_portals) {
+		fprintf(stderr, "--iscsi: tpgt= belongs after portal=\n");
+		return try_help(EINVAL);
+	}
+	status = take_number("--iscsi tpgt", value, 1, UINT16_MAX, &tag);
+	o->tags[o->nr_portals - 1] = (uint16_t)tag;
+	return status;
 }
 
 /* The value of a "key=value" pair, when it has that key and is not empty. */
@@ -108,11 +126,14 @@ static int take_iscsi_pair(struct daemon_options *o, char *pair)
 
 	if ((value = value_of(pair, "portal")))
 		return take_portal(o, value);
+	if ((value = value_of(pair, "tpgt")))
+		return take_tag(o, value);
 	if ((value = value_of(pair, "nop_interval")))
 		return take_number("--iscsi nop_interval", value, 0, 86400, &o->nop_interval);
 	if ((value = value_of(pair, "nop_count")))
 		return take_number("--iscsi nop_count", value, 0, 1000, &o->nop_count);
-	fprintf(stderr, "--iscsi: '%s' is none of portal=, nop_interval=, nop_count=\n", pair);
+	fprintf(stderr, "--iscsi: '%s' is none of portal=, tpgt=, nop_interval=, nop_count=\n",
+		pair);
 	return try_help(EINVAL);
 }
 

@@ -93,6 +93,7 @@ struct conn *conn_create(int fd, const union address *peer)
 	conn->max_xmit = LOGIN_DATA_MAX;
 	conn->tx.statsn = 1;
 	conn->initiator = "";
+	conn->portal_group = PORTAL_GROUP_DEFAULT;
 	conn->peer = *peer;
 	if (getsockname(fd, &conn->local.sa, &len) < 0)
 		memset(&conn->local, 0, sizeof(conn->local));

@@ -134,6 +134,7 @@ struct conn {
 	struct timer deadline; /* login; then a discovery session that does nothing */
 	const char *initiator; /* for log lines; "" before it is known */
 	union address peer, local;
+	uint16_t portal_group;         /* the tag of the portal that it came to */
 	char address[64];              /* the peer's, without port */
 	char discovery_initiator[224]; /* discovery sessions: what initiator points at */
 };

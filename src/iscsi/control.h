@@ -29,6 +29,7 @@ struct iscsi_session_info {
 	struct list link; /* in iscsi_target.sessions, newest first */
 	uint64_t id;      /* nexus id, the "I_T nexus" number, TSIH */
 	uint32_t cid;
+	uint16_t portal_group; /* the tag of the one that it came by */
 	char initiator[ISCSI_NAME_MAX + 1];
 	char alias[256];
 	char address[64]; /* the peer's, without port */
@@ -51,11 +52,13 @@ struct iscsi_target {
 struct iscsi_portal {
 	struct list link;
 	char text[80]; /* "127.0.0.1:3260", "[::1]:3260" */
-	uint16_t tag;  /* target portal group tag */
+	uint16_t tag;  /* target portal group tag, 1 … 65535 */
 };
 const struct list *iscsi_portals(void); /* newest first, as stgt lists them */
-/* text: ADDR[:PORT]; IPv6 in brackets.  error (of size bytes) gets a line that says why. */
-int iscsi_portal_add(const char *text, char *error, size_t size);
+#define PORTAL_GROUP_DEFAULT 1
+/* text: ADDR[:PORT]; IPv6 in brackets.  tag: of the portal group that it belongs to (RFC 7143
+ * 4.4.1).  error (of size bytes) gets a line that says why. */
+int iscsi_portal_add(const char *text, uint16_t tag, char *error, size_t size);
 int iscsi_portal_delete(const char *text);
 
 /* Seconds between NOP-In pings and how many may go unanswered; for targets made later. 0: none. */

@@ -94,6 +94,8 @@ static const char *reason_text(unsigned status)
 		return "protocol version not supported";
 	case LOGIN_TOO_MANY_CONNECTIONS:
 		return "a session has one connection";
+	case LOGIN_CANNOT_INCLUDE:
+		return "the session came by another portal group";
 	case LOGIN_MISSING_PARAMETER:
 		return "a key is missing";
 	case LOGIN_TYPE_NOT_SUPPORTED:
@@ -284,7 +286,8 @@ static unsigned choose_type(struct login *l, const struct pairs *pairs)
 	return l->discovery ? 0 : choose_target(l, pairs);
 }
 
-/* 11.12.6: a TSIH names a session that this connection would join. */
+/* 11.12.6: a TSIH names a session that this connection would join; all of a session's come by one
+ * portal group (4.4.1). */
 static unsigned check_session(const struct login *l)
 {
 	struct session *s;
@@ -295,6 +298,8 @@ static unsigned check_session(const struct login *l)
 	if (!s || s->target != l->target || memcmp(s->isid, l->isid, ISID_LEN) != 0 ||
 	    strcasecmp(s->info.initiator, l->initiator) != 0)
 		return LOGIN_NO_SUCH_SESSION;
+	if (s->portal_group != l->conn->portal_group)
+		return LOGIN_CANNOT_INCLUDE;
 	return LOGIN_TOO_MANY_CONNECTIONS; /* MaxConnections=1, no recovery */
 }
 
@@ -488,10 +493,16 @@ static void wait_for_end(struct login *l, struct session *old)
 	session_request_close(old, CLOSE_REINSTATEMENT);
 }
 
-/* 6.3.5: the same initiator port again ends its former session first. */
+/* 6.3.5: of the same I_T nexus. */
+static struct session *former_session(const struct login *l)
+{
+	return session_find(l->target, l->initiator, l->isid, l->conn->portal_group);
+}
+
+/* The same initiator port again, by the same portal group, ends its former session first. */
 static void reinstate_or_finish(struct login *l, const struct text_out *out)
 {
-	struct session *old = l->discovery ? NULL : session_find(l->target, l->initiator, l->isid);
+	struct session *old = l->discovery ? NULL : former_session(l);
 
 	if (!old) {
 		finish(l, out);
@@ -511,7 +522,7 @@ void login_resume_waiters(struct list *waiters)
 {
 	while (!list_empty(waiters)) {
 		struct login *l = list_first(waiters, struct login, wait_link);
-		struct session *other = session_find(l->target, l->initiator, l->isid);
+		struct session *other = former_session(l);
 
 		login_stop_waiting(l->conn);
 		if (other) /* of one that waited too, and was first */
@@ -567,7 +578,7 @@ static unsigned process(struct login *l, const struct pairs *pairs, struct text_
 		if (status)
 			return status;
 		if (!l->discovery) /* 13.9: in the first response */
-			text_add_number(out, "TargetPortalGroupTag", 1);
+			text_add_number(out, "TargetPortalGroupTag", l->conn->portal_group);
 	}
 	status = take_keys(l, pairs, out);
 	if (status)

@@ -18,7 +18,6 @@
 #define BACKLOG 1024
 #define ACCEPTS_A_TURN 32
 #define CONTROL_CONNS_MAX 512u /* logging in, or discovering */
-#define PORTAL_GROUP 1
 
 static struct list portals = LIST_INIT(portals);
 static int spare_fd = -1;
@@ -77,7 +76,7 @@ static void set_options(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
-static void begin(int fd, const union address *peer)
+static void begin(int fd, const union address *peer, uint16_t portal_group)
 {
 	struct conn *conn;
 
@@ -93,12 +92,15 @@ static void begin(int fd, const union address *peer)
 		close(fd);
 		return;
 	}
+	conn->portal_group = portal_group;
 	if (!conn_attach(conn) || !login_start(conn))
 		conn_close(conn, "out of memory");
 }
 
 static void on_listener(struct fd_watch *watch, uint32_t events)
 {
+	const struct portal *portal = container_of(watch, struct portal, watch);
+
 	(void)events;
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		union address peer;
@@ -106,7 +108,7 @@ static void on_listener(struct fd_watch *watch, uint32_t events)
 		int fd = accept4(watch->fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			begin(fd, &peer);
+			begin(fd, &peer, portal->pub.tag);
 		} else if (errno == EMFILE || errno == ENFILE) {
 			refuse_one(watch->fd);
 			return;
@@ -171,7 +173,7 @@ static int open_portal(struct portal *portal, char *error, size_t size)
 	return rc;
 }
 
-int iscsi_portal_add(const char *text, char *error, size_t size)
+int iscsi_portal_add(const char *text, uint16_t tag, char *error, size_t size)
 {
 	struct portal *portal;
 	union address address;
@@ -179,6 +181,10 @@ int iscsi_portal_add(const char *text, char *error, size_t size)
 
 	if (!address_parse_port(text, &address)) {
 		snprintf(error, size, "not an address (ADDR[:PORT], [IPv6][:PORT])");
+		return -EINVAL;
+	}
+	if (!tag) {
+		snprintf(error, size, "a portal group tag is 1 to 65535");
 		return -EINVAL;
 	}
 	if (find(&address)) {
@@ -189,7 +195,7 @@ int iscsi_portal_add(const char *text, char *error, size_t size)
 	if (!portal)
 		return -ENOMEM;
 	portal->address = address;
-	portal->pub.tag = PORTAL_GROUP;
+	portal->pub.tag = tag;
 	address_format_port(&address, address_port(&address), portal->pub.text,
 			    sizeof(portal->pub.text));
 	keep_spare();

@@ -42,12 +42,13 @@ static struct session *of_info(struct iscsi_session_info *info)
 }
 
 struct session *session_find(struct iscsi_target *target, const char *initiator,
-			     const uint8_t *isid)
+			     const uint8_t *isid, uint16_t portal_group)
 {
 	list_for_each (info, &target->sessions, struct iscsi_session_info, link) {
 		struct session *s = of_info(info);
 
-		if (!memcmp(s->isid, isid, ISID_LEN) && !strcasecmp(info->initiator, initiator))
+		if (s->portal_group == portal_group && !memcmp(s->isid, isid, ISID_LEN) &&
+		    !strcasecmp(info->initiator, initiator))
 			return s;
 	}
 	return NULL;
@@ -131,6 +132,8 @@ static void set_names(struct session *s, const struct conn *conn,
 	snprintf(info->alias, sizeof(info->alias), "%s", config->alias);
 	snprintf(info->address, sizeof(info->address), "%s", conn->address);
 	memcpy(s->isid, config->isid, ISID_LEN);
+	s->portal_group = conn->portal_group;
+	info->portal_group = conn->portal_group;
 }
 
 static void move(struct deferred *deferred)

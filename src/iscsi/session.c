@@ -38,8 +38,10 @@ static void open_nexus(struct session *s)
 	size_t len = transport_id(s, id);
 
 	s->nexus.session = s;
-	s->nexus.relative_port = 1;
-	s->nexus.portal_group = 1;
+	/* a portal group of the target is a SCSI target port (RFC 7143 4.4.1): one number for both
+	 */
+	s->nexus.relative_port = s->portal_group;
+	s->nexus.portal_group = s->portal_group;
 	nexus_open(&s->nexus, s->target->scsi, id, len);
 	s->nexus_state = NEXUS_OPEN;
 }

@@ -124,7 +124,8 @@ struct session {
 	struct iscsi_session_info info;
 	struct iscsi_target *target;
 	uint8_t isid[ISID_LEN];
-	struct list waiters; /* logins that wait for its end */
+	uint16_t portal_group; /* its tag; written before the session is there */
+	struct list waiters;   /* logins that wait for its end */
 	struct message close, force, bounce, reset;
 	uint8_t reason; /* enum close_reason; written before close is sent */
 	bool close_sent, force_sent;
@@ -133,9 +134,10 @@ struct session {
 
 /* ---- registry.c: control reactor ---- */
 
-/* The session of that initiator port with the target; NULL: none. */
+/* The session of that initiator port with the target's portal group (RFC 7143 4.4.3: the two ends
+ * of the I_T nexus); NULL: none. */
 struct session *session_find(struct iscsi_target *target, const char *initiator,
-			     const uint8_t *isid);
+			     const uint8_t *isid, uint16_t portal_group);
 struct session *session_find_tsih(uint16_t tsih);
 
 /* What a login has found out. */

@@ -109,31 +109,59 @@ const struct mgmt_op mgmt_account_ops[] = {
     {.mode = NULL},
 };
 
-/* "portal=ADDR[:PORT]", perhaps with a comma after it; false: it is something else. */
-static bool portal_text(const struct mgmt_request *r, char *text, size_t size)
-{
-	static const char key[] = "portal=";
-	const char *params = r->args.params;
-	size_t len;
+struct portal_params {
+	char address[256];
+	uint16_t tag;
+};
 
-	if (!params || strncmp(params, key, strlen(key)) != 0)
+/* One pair of len bytes; false: it is none of a portal's. */
+static bool take_portal_param(struct portal_params *p, const char *pair, size_t len)
+{
+	static const char portal[] = "portal=", tpgt[] = "tpgt=";
+	unsigned int tag = 0;
+
+	if (len > strlen(portal) && strncmp(pair, portal, strlen(portal)) == 0) {
+		snprintf(p->address, sizeof(p->address), "%.*s", (int)(len - strlen(portal)),
+			 pair + strlen(portal));
+		return len - strlen(portal) < sizeof(p->address);
+	}
+	if (len <= strlen(tpgt) || strncmp(pair, tpgt, strlen(tpgt)) != 0)
 		return false;
-	params += strlen(key);
-	len = strcspn(params, ",");
-	if (!len || len >= size || (params[len] && params[len + 1]))
-		return false;
-	memcpy(text, params, len);
-	text[len] = '\0';
-	return true;
+	for (size_t i = strlen(tpgt); i < len; i++) {
+		if (pair[i] < '0' || pair[i] > '9' || tag > UINT16_MAX)
+			return false;
+		tag = tag * 10 + (unsigned int)(pair[i] - '0');
+	}
+	p->tag = (uint16_t)tag;
+	return tag && tag <= UINT16_MAX;
 }
+
+/* "portal=ADDR[:PORT][,tpgt=N]", perhaps with a comma after it; false: it is something else. */
+static bool portal_params(const struct mgmt_request *r, struct portal_params *p)
+{
+	const char *rest = r->args.params;
+
+	*p = (struct portal_params){.tag = PORTAL_GROUP_DEFAULT};
+	while (rest && *rest) {
+		size_t len = strcspn(rest, ",");
+
+		if (!take_portal_param(p, rest, len))
+			return false;
+		rest += len + (rest[len] == ',');
+	}
+	return p->address[0] != '\0';
+}
+
+#define PORTAL_SYNTAX "a portal is given as portal=ADDRESS[:PORT][,tpgt=TAG], TAG 1 to 65535"
 
 static void portal_new(struct mgmt_request *r)
 {
-	char text[256], error[256] = "";
+	struct portal_params p;
+	char error[256] = "";
 
-	if (!portal_text(r, text, sizeof(text)))
-		mgmt_refuse(r, "a portal is given as portal=ADDRESS[:PORT]");
-	else if (iscsi_portal_add(text, error, sizeof(error)))
+	if (!portal_params(r, &p))
+		mgmt_refuse(r, PORTAL_SYNTAX);
+	else if (iscsi_portal_add(p.address, p.tag, error, sizeof(error)))
 		mgmt_refuse(r, "%s", error);
 	else
 		mgmt_done(r, NULL);
@@ -141,12 +169,12 @@ static void portal_new(struct mgmt_request *r)
 
 static void portal_delete(struct mgmt_request *r)
 {
-	char text[256];
+	struct portal_params p;
 
-	if (!portal_text(r, text, sizeof(text)))
-		mgmt_refuse(r, "a portal is given as portal=ADDRESS[:PORT]");
-	else if (iscsi_portal_delete(text))
-		mgmt_refuse(r, "there is no portal %s", text);
+	if (!portal_params(r, &p))
+		mgmt_refuse(r, PORTAL_SYNTAX);
+	else if (iscsi_portal_delete(p.address))
+		mgmt_refuse(r, "there is no portal %s", p.address);
 	else
 		mgmt_done(r, NULL);
 }

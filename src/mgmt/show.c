@@ -72,10 +72,11 @@ json_t *show_sessions(const struct iscsi_target *target)
 	json_t *list = json_array();
 
 	list_for_each (s, &target->sessions, struct iscsi_session_info, link) {
-		json_array_append_new(list, json_pack("{s:I, s:o, s:o, s:[{s:I, s:s}]}", "id",
+		json_array_append_new(list, json_pack("{s:I, s:o, s:o, s:i, s:[{s:I, s:s}]}", "id",
 						      (json_int_t)s->id, "initiator",
 						      mgmt_text(s->initiator), "alias",
-						      mgmt_text(s->alias), "connections", "id",
+						      mgmt_text(s->alias), "portal_group",
+						      s->portal_group, "connections", "id",
 						      (json_int_t)s->cid, "address", s->address));
 	}
 	return list;

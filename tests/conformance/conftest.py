@@ -16,6 +16,7 @@ from harness.bench import Bench
 from harness.daemon import Daemon
 from harness.modules import Plan, Variant, special_variants
 from harness.options import Settings, add_options, make_plan
+from harness.portals import Portals
 from harness.selection import Selector
 from harness.sg import Sg, shim
 from harness.units import Target, Unit, restore
@@ -223,6 +224,14 @@ def new_unit(bench: Bench, new_target: Callable[..., Target]) -> Callable[..., U
         return bench.factory.unit(target or new_target(), variant, **arguments)
 
     return make
+
+
+@pytest.fixture
+def portals(daemon: Daemon) -> Iterator[Portals]:
+    """Adds portals, in portal groups of their own if asked for; they go when the test ends."""
+    made = Portals(daemon)
+    yield made
+    made.delete()
 
 
 @pytest.fixture

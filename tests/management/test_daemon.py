@@ -29,8 +29,8 @@ from iscsi.login import Login, login
     (["-t", "99999999999999999999"], 34, "-t argument value '99999999999999999999' out of range"),
     (["--threads", "0"], 34, "--threads argument value '0' out of range"),
     (["-d", "x"], 22, "-d argument value 'x' invalid"),
-    (["--iscsi", "bogus=1"], 22, "--iscsi: 'bogus=1' is none of portal=, nop_interval=, nop_count="),
-    (["--iscsi", "portal="], 22, "--iscsi: 'portal=' is none of portal=, nop_interval=, nop_count="),
+    (["--iscsi", "bogus=1"], 22, "--iscsi: 'bogus=1' is none of portal=, tpgt=, nop_interval=, nop_count="),
+    (["--iscsi", "portal="], 22, "--iscsi: 'portal=' is none of portal=, tpgt=, nop_interval=, nop_count="),
     (["--iscsi", "nop_interval=x"], 22, "--iscsi nop_interval argument value 'x' invalid"),
 ])
 def test_wrong_options(tmp_path, arguments, rc, why):
@@ -72,6 +72,18 @@ def test_portal_in_use(start):
     assert done.returncode == 1
     assert f"portal {first.portal}" in done.stderr and "in use" in done.stderr
     assert not (first.folder / "socket.9").exists()
+
+
+def test_portal_group_tags(start):
+    """Each portal has its own tag, 1 if none is said, and show prints it."""
+    ports = [free_port(), free_port()]
+    daemon = start("--iscsi", f"portal=127.0.0.1:{ports[0]},tpgt=65535")
+    daemon.do("--op", "new", "--mode", "portal", "--params", f"portal=127.0.0.1:{ports[1]},tpgt=2")
+    assert daemon.do("--op", "show", "--mode", "portal") == (
+        f"Portal: 127.0.0.1:{ports[1]},2\nPortal: 127.0.0.1:{ports[0]},65535\nPortal: {daemon.portal},1\n")
+    name = daemon.target()
+    with login("127.0.0.1", ports[1], Login(name)):
+        assert [row["portal_group"] for row in daemon.show("target")["targets"][0]["nexuses"]] == [2]
 
 
 def test_several_portals_and_nop(start):

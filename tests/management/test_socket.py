@@ -94,6 +94,10 @@ def test_spoiled_requests(daemon):
                  ("account", "bind", {"user": "u", "outgoing": True}), ("target", "bind", {"initiator_address": "ALL"}),
                  ("target", "update", {"name": "MaxBurstLength", "value": "65536"}), ("session", "stat", {"sid": 1}),
                  ("conn", "delete", {"sid": 1, "cid": 0}), ("portal", "new", {"params": "portal=256.0.0.1:1"}),
+                 ("portal", "new", {"params": "portal=127.0.0.1:1,tpgt=0"}),
+                 ("portal", "new", {"params": "portal=127.0.0.1:1,tpgt=65536"}),
+                 ("portal", "new", {"params": "portal=127.0.0.1:1,tpgt="}),
+                 ("portal", "new", {"params": "tpgt=1"}),
                  ("backingstore", "show", {}), ("system", "update", {"name": "debug", "value": "off"})]]
     with daemon.connect() as peer:
         for _ in range(3000):

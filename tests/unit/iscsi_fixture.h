@@ -390,7 +390,7 @@ static inline int start(void **state)
 		return -1;
 	port = free_port();
 	snprintf(portal, sizeof(portal), "127.0.0.1:%u", port);
-	assert_int_equal(iscsi_portal_add(portal, error, sizeof(error)), 0);
+	assert_int_equal(iscsi_portal_add(portal, 1, error, sizeof(error)), 0);
 	make_target(1);
 	a.fd = b.fd = -1;
 	return 0;

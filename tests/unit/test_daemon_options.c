@@ -90,6 +90,21 @@ static void iscsi_values(void **state)
 	assert_int_equal(options.nop_count, 2);
 }
 
+static void portal_group_tags(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    parse("--iscsi portal=a,tpgt=65535,portal=b --iscsi portal=c,nop_count=1,tpgt=2"), -1);
+	assert_int_equal(options.nr_portals, 3);
+	assert_int_equal(options.tags[0], 65535);
+	assert_int_equal(options.tags[1], 1);
+	assert_int_equal(options.tags[2], 2);
+	assert_int_equal(parse("--iscsi tpgt=1,portal=a"), EINVAL);
+	assert_int_equal(parse("--iscsi portal=a,tpgt=0"), ERANGE);
+	assert_int_equal(parse("--iscsi portal=a,tpgt=65536"), ERANGE);
+	assert_int_equal(parse("--iscsi portal=a,tpgt=x"), EINVAL);
+}
+
 static void wrong_ones(void **state)
 {
 	(void)state;
@@ -121,9 +136,13 @@ static void portals_are_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(defaults),   cmocka_unit_test(where_it_runs),
-	    cmocka_unit_test(values),     cmocka_unit_test(iscsi_values),
-	    cmocka_unit_test(wrong_ones), cmocka_unit_test(portals_are_bounded),
+	    cmocka_unit_test(defaults),
+	    cmocka_unit_test(where_it_runs),
+	    cmocka_unit_test(values),
+	    cmocka_unit_test(iscsi_values),
+	    cmocka_unit_test(portal_group_tags),
+	    cmocka_unit_test(wrong_ones),
+	    cmocka_unit_test(portals_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,11 +44,16 @@ static int set_up(void **state)
 	return start(state);
 }
 
-static void add_portal(const char *portal)
+static void add_portal_to(uint16_t tag, const char *portal)
 {
 	char error[128];
 
-	assert_int_equal(iscsi_portal_add(portal, error, sizeof(error)), 0);
+	assert_int_equal(iscsi_portal_add(portal, tag, error, sizeof(error)), 0);
+}
+
+static void add_portal(const char *portal)
+{
+	add_portal_to(1, portal);
 }
 
 static const char *here(void)
@@ -127,6 +132,21 @@ static void wildcard_portals_get_a_real_address(void **state)
 	assert_string_equal(answer(), target_at(want));
 }
 
+/* Appendix C: each address with the tag of its portal group. */
+static void every_portal_group_is_told(void **state)
+{
+	char portal[64], want[256], error[128];
+	uint16_t second = free_port();
+
+	(void)state;
+	snprintf(portal, sizeof(portal), "127.0.0.1:%u", second);
+	assert_int_equal(iscsi_portal_add(portal, 0, error, sizeof(error)), -EINVAL);
+	add_portal_to(65535, portal);
+	snprintf(want, sizeof(want), "TargetAddress=127.0.0.1:%u,65535|%s", second, here());
+	ask("All");
+	assert_string_equal(answer(), target_at(want));
+}
+
 static void too_much_is_said_so(void **state)
 {
 	(void)state;
@@ -141,10 +161,11 @@ static void portals_come_and_go(void **state)
 
 	(void)state;
 	snprintf(portal, sizeof(portal), "127.0.0.1:%u", port);
-	assert_int_equal(iscsi_portal_add(portal, error, sizeof(error)), -EEXIST);
-	assert_int_equal(iscsi_portal_add("nonsense:", error, sizeof(error)), -EINVAL);
+	assert_int_equal(iscsi_portal_add(portal, 1, error, sizeof(error)), -EEXIST);
+	assert_int_equal(iscsi_portal_add("nonsense:", 1, error, sizeof(error)), -EINVAL);
 	assert_true(strlen(error) > 0);
-	assert_int_equal(iscsi_portal_add("192.0.2.1:3260", error, sizeof(error)), -EADDRNOTAVAIL);
+	assert_int_equal(iscsi_portal_add("192.0.2.1:3260", 1, error, sizeof(error)),
+			 -EADDRNOTAVAIL);
 	client_login(&a, 1, KEYS(""));
 	assert_int_equal(iscsi_portal_delete(portal), 0);
 	assert_int_equal(iscsi_portal_delete(portal), -ENOENT);
@@ -242,6 +263,7 @@ int main(void)
 	    TEST(what_may_not_be_used_is_not_shown),
 	    TEST(a_session_sees_its_own_target),
 	    TEST(wildcard_portals_get_a_real_address),
+	    TEST(every_portal_group_is_told),
 	    TEST(too_much_is_said_so),
 	    TEST(portals_come_and_go),
 	    TEST(long_answers_come_in_parts),

@@ -201,7 +201,7 @@ void lu_store_put(struct lu *lu);
 void lu_ref(struct lu *lu);
 void lu_unref(struct lu *lu);
 
-/* True while any I_T nexus prevents the removal of the medium (SPC-5 6.15). */
+/* True while any I_T nexus prevents the removal of the medium (SBC-3 5.10). */
 static inline bool lu_removal_prevented(const struct lu *lu)
 {
 	return atomic_load(&lu->nr_prevents) != 0;

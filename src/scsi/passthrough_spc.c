@@ -55,7 +55,8 @@ static void prevented(struct scsi_task *t)
 	task_good(t);
 }
 
-/* SPC-5 6.15: the medium stays while any nexus wants it to; the device counts this machine once. */
+/* SBC-3 5.10, PREVENT ALLOW MEDIUM REMOVAL: the medium stays while any nexus wants it to; the
+ * device counts this machine once. */
 void passthrough_prevent(struct scsi_task *t)
 {
 	bool prevent = t->cdb[4] & 1;

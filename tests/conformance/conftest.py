@@ -21,7 +21,7 @@ from harness.selection import Selector
 from harness.sg import Sg, shim
 from harness.units import Target, Unit, restore
 
-pytest_plugins = ["report"]
+pytest_plugins = ["report", "recording"]
 
 HERE = Path(__file__).parent
 PLAN = pytest.StashKey[Plan]()

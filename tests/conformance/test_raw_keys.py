@@ -161,7 +161,7 @@ def test_key_that_only_targets_send(disk: Unit, key: str) -> None:
 
 
 def test_initiator_alias(disk: Unit) -> None:
-    """InitiatorAlias is a declaration: it gets no answer (13.6)."""
+    """InitiatorAlias is a declaration: it gets no answer (13.7)."""
     with phase(disk) as login:
         login.authenticate()
         login.step(OPERATIONAL, None, [("InitiatorAlias", "test")])

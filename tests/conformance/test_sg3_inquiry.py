@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""sg_inq, sg_vpd, sg_readcap, sg_luns: what a unit says that it is (SPC-5 6.6, 7.7; SBC-4 5.20, 6.6)."""
+"""sg_inq, sg_vpd, sg_readcap, sg_luns: what a unit says that it is (SPC-5 6.7, 7.7; SBC-4 6.6)."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_read_capacity(sg: Sg, variant: Variant) -> None:
 
 
 def limits(sg: Sg) -> dict[str, int]:
-    """The Block Limits page (6.6.4)."""
+    """The Block Limits page (SBC-4 6.6.4)."""
     page = sg.vpd(0xB0)
     names = ("granularity", "transfer", "optimal", "prefetch", "unmap_blocks", "unmap_descriptors")
     out = dict(zip(names, struct.unpack_from(">HIIIII", page, 6)))
@@ -98,7 +98,7 @@ def blocks_of(sg: Sg) -> int:
 
 
 def test_transfer_limit_is_kept(sg: Sg, variant: Variant) -> None:
-    """One block more than MAXIMUM TRANSFER LENGTH is refused; the length itself isn't (6.6.4)."""
+    """One block more than MAXIMUM TRANSFER LENGTH is refused; the length itself isn't (SBC-4 6.6.4)."""
     most = limits(sg)["transfer"]
     if not most or most >= blocks_of(sg):
         return  # without a limit there is none to keep
@@ -144,7 +144,7 @@ def test_write_same_limit_is_kept(sg: Sg, variant: Variant) -> None:
 
 
 def test_provisioning_page(sg: Sg, variant: Variant) -> None:
-    """What the page says of UNMAP and WRITE SAME is what REPORT SUPPORTED OPERATION CODES says (6.6.6)."""
+    """What the page says of UNMAP and WRITE SAME is what REPORT SUPPORTED OPERATION CODES says (SBC-4 6.6.6)."""
     done = sg("sg_vpd", "--page=lbpv")
     says = done.number(r"\(LBPU\): (\d)")
     assert says == int(variant.thin)

@@ -24,7 +24,7 @@ def test_unit_ready(sg: Sg) -> None:
 
 
 def test_request_sense(sg: Sg) -> None:
-    """NO SENSE on a unit that has nothing to tell, fixed and descriptor format (SPC-5 6.39)."""
+    """NO SENSE on a unit that has nothing to tell, fixed and descriptor format (SPC-5 6.40)."""
     assert "No Sense" in sg("sg_requests").err
     fixed = scsi.parse_sense(sg.raw(scsi.request_sense(), read=252))
     descriptor = scsi.parse_sense(sg.raw(scsi.request_sense(desc=True), read=252))
@@ -134,7 +134,7 @@ def test_descriptor_sense_can_be_switched(sg: Sg) -> None:
     (3, bytes(3), "a header cut short"),
 ], ids=["bits", "page", "short-page", "short-header"])
 def test_mode_select_refuses(sg: Sg, length: int, content: bytes, why: str) -> None:
-    """MODE SELECT with something wrong in it changes nothing (SPC-5 6.15)."""
+    """MODE SELECT with something wrong in it changes nothing (SPC-5 6.12)."""
     before = sg.raw(scsi.mode_sense6(0x08), read=255)
     assert why
     sg.raw(scsi.mode_select6(length), write=content, code=ILLEGAL_REQUEST)
@@ -173,7 +173,7 @@ def test_eject(shim_file: Path, new_unit: Callable[..., Unit], variant: Variant)
 
 
 def test_prevent_ends_with_the_session(shim_file: Path, new_unit: Callable[..., Unit], variant: Variant) -> None:
-    """What a nexus prevented it prevents no longer when it is lost (SPC-5 6.18)."""
+    """What a nexus prevented it prevents no longer when it is lost (SBC-3 5.10)."""
     unit = new_unit(replace(variant, removable=True))
     with unit.login() as session:
         assert session.execute(scsi.prevent_allow(True), lun=unit.lun).good

@@ -176,7 +176,7 @@ def test_writing_ends_the_data(tape: Tape) -> None:
 
 
 def test_unload_and_load(tape: Tape) -> None:
-    """A tape that is out can't be read; it can't be taken out while a nexus prevents it (SPC-5 6.15)."""
+    """A tape that is out can't be read; it can't be taken out while a nexus prevents it (SBC-3 5.10)."""
     assert tape.write(b"data").good
     tape.good(scsi.prevent_allow(True))
     assert_sense(tape.load(False), Key.ILLEGAL_REQUEST, 0x5302)

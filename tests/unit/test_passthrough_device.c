@@ -454,7 +454,7 @@ static void or_by_the_device(void **state)
 	assert_int_equal(fake->commands[0x5e], 1);
 }
 
-/* SPC-5 6.15: the medium stays while either nexus wants it to. */
+/* SBC-3 5.10, PREVENT ALLOW MEDIUM REMOVAL: the medium stays while either nexus wants it to. */
 static void removal_is_prevented_for_all(void **state)
 {
 	(void)state;

@@ -31,6 +31,7 @@ def add_options(parser: Any) -> None:
     group.addoption("--smoke", action="store_true", help="the quick subset")
     group.addoption("--patience", type=int, default=1, help="how much longer tools may take (sanitizers)")
     group.addoption("--allow", action="append", default=[], help="another allow-list beside allow.toml")
+    group.addoption("--record", metavar="FILE", help="write which commands each test had the target execute")
     group.addoption("--html", help="file for the HTML page")
 
 

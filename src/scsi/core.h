@@ -11,6 +11,10 @@
 /* ---- task.c ---- */
 /* Ends the task: status and sense are set (or t->aborted); calls ops->done(). */
 void task_finish(struct scsi_task *t);
+/* scsi_task_abort(), by an action of the nexus with that id (0: of nobody's).  When that is another
+ * nexus than its own and TAS is 1, the task then ends with TASK ABORTED (SPC-5, Control mode page).
+ */
+void task_abort_by(struct scsi_task *t, uint64_t by);
 /* The checks of arrival again, after the LU's state changed: false when it has ended the task. */
 bool task_recheck(struct scsi_task *t);
 
@@ -56,16 +60,14 @@ const char *lu_take_limits(struct lu *lu);
 /* ---- tmf.c: waiting for aborted tasks ---- */
 struct abort_wait {
 	struct list link; /* lu_slice.waits */
-	bool (*match)(const struct nexus *nexus, void *arg);
-	void *arg;
-	const struct scsi_task *only; /* NULL: all of the nexuses that match */
+	struct lu_abort what;
+	const struct scsi_task *only; /* NULL: all that what says */
 	void (*done)(struct abort_wait *wait);
 };
 /* How long a function waits for a store that hangs; unit tests shorten it. */
 extern unsigned tmf_patience_ms;
 /* Aborts the tasks on this slice and calls wait->done() when they have ended, at once or later. */
-void abort_on_slice(struct lu_slice *slice, struct abort_wait *wait,
-		    const struct scsi_task *except);
+void abort_on_slice(struct lu_slice *slice, struct abort_wait *wait);
 /* An aborted task of the slice ended. */
 void abort_check(struct lu_slice *slice);
 

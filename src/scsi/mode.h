@@ -7,6 +7,7 @@
 #ifndef TGT_SCSI_MODE_H
 #define TGT_SCSI_MODE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,7 +36,8 @@ struct mode_page {
 
 struct mode_state {
 	/* what every command asks for, from the current values: see mode_refresh() */
-	bool d_sense, swp, wce, tas;
+	bool d_sense, swp, wce;
+	atomic_bool tas; /* also read by task management, which no exclusive operation holds */
 	unsigned count;
 	struct mode_page pages[MODE_PAGES_MAX]; /* ascending by page, then subpage */
 };

@@ -161,7 +161,7 @@ bool mode_wce(const struct lu *lu)
 
 bool mode_tas(const struct lu *lu)
 {
-	return lu->mode && lu->mode->tas;
+	return lu->mode && atomic_load_explicit(&lu->mode->tas, memory_order_relaxed);
 }
 
 void mode_set_d_sense(struct lu *lu, bool descriptor)

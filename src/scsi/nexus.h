@@ -67,14 +67,25 @@ void itl_set_prevents(struct itl *itl, bool prevents);
 /* The nexus can't allow it any more, being lost. */
 void itl_lose_prevents(struct itl *itl);
 
+/* Which tasks of an LU are to end, and on whose behalf. */
+struct lu_abort {
+	/* Called on every reactor; NULL: those of all nexuses. */
+	bool (*match)(const struct nexus *nexus, void *arg);
+	void *arg;
+	const struct scsi_task *except;
+	uint64_t by; /* the id of the nexus that asks; 0: nobody's doing */
+	/* As PREEMPT AND ABORT: an ACA and a prevention of medium removal of the nexuses end, too
+	 * (SPC-5), and those whose commands were aborted without a status are told of it (SAM-5,
+	 * COMMANDS CLEARED BY ANOTHER INITIATOR). */
+	bool preempts;
+};
+
 /*
- * Aborts the tasks of the LU whose nexus matches, but not except, on all reactors; done(done_arg)
- * runs on the calling reactor when all of them have ended.  They may be parked, waiting for data,
- * queued or running; inside an exclusive operation on all of the LU none runs.  match is called on
- * every reactor; match NULL matches all.
+ * Aborts tasks of the LU on all reactors; done(done_arg) runs on the calling reactor when all of
+ * them have ended.  They may be parked, waiting for data, queued or running; inside an exclusive
+ * operation on all of the LU none runs.  what is copied.
  */
-void lu_abort_matching(struct lu *lu, bool (*match)(const struct nexus *nexus, void *arg),
-		       void *arg, const struct scsi_task *except, void (*done)(void *done_arg),
+void lu_abort_matching(struct lu *lu, const struct lu_abort *what, void (*done)(void *done_arg),
 		       void *done_arg);
 
 /* Task management functions (SAM-5 7). */

@@ -136,7 +136,13 @@ static void commit(struct pr_change *c)
 		pr_change_free(state->last);
 	state->last = c;
 	if (c->action == PR_PREEMPT_AND_ABORT)
-		lu_abort_matching(c->t->lu, is_preempted, c, c->t, finish, c);
+		lu_abort_matching(c->t->lu,
+				  &(struct lu_abort){.match = is_preempted,
+						     .arg = c,
+						     .except = c->t,
+						     .by = c->t->nexus->id,
+						     .preempts = true},
+				  finish, c);
 	else
 		finish(c);
 }

@@ -88,6 +88,15 @@ static void leave_lu(struct scsi_task *t)
 		abort_check(slice);
 }
 
+/* SAM-5 5.3.1: an ordinary end to the transport, without data and without sense. */
+static void tell_abort(struct scsi_task *t)
+{
+	t->aborted = false;
+	t->status = STATUS_TASK_ABORTED;
+	t->sense_len = 0;
+	bufpool_put(reactor_bufpool(t->nexus->reactor), &t->data);
+}
+
 void task_finish(struct scsi_task *t)
 {
 	struct nexus *nexus = t->nexus;
@@ -95,6 +104,8 @@ void task_finish(struct scsi_task *t)
 	t->state = TASK_DONE;
 	if (t->itl)
 		leave_lu(t);
+	if (t->aborted && t->tells_abort)
+		tell_abort(t);
 	nexus->nr_tasks--;
 	t->ops->done(t);
 	if (nexus->closing)
@@ -348,7 +359,7 @@ static void reset(struct scsi_task *t)
 	t->row = NULL;
 	t->state = TASK_NEW;
 	t->aborted = t->counted = t->blocked = t->parked = t->in_store = t->hung = false;
-	t->exclusive_range = false;
+	t->exclusive_range = t->tells_abort = false;
 	t->lba = t->blocks = 0;
 	t->transfer_length = 0;
 	t->data = (struct databuf){0};
@@ -416,11 +427,19 @@ void scsi_task_release(struct scsi_task *t)
 
 /* ---- aborting ---- */
 
-void scsi_task_abort(struct scsi_task *t)
+void task_abort_by(struct scsi_task *t, uint64_t by)
 {
-	if (t->state == TASK_DONE || t->aborted)
+	bool own = !by || by == t->nexus->id;
+
+	if (t->state == TASK_DONE)
 		return;
+	if (t->aborted) {
+		/* another nexus's reset was first, but who aborts a task himself gets no answer */
+		t->tells_abort &= !own;
+		return;
+	}
 	t->aborted = true;
+	t->tells_abort = !own && mode_tas(t->lu);
 	if (t->parked) {
 		t->parked = false;
 		list_del(&t->run_link);
@@ -436,6 +455,11 @@ void scsi_task_abort(struct scsi_task *t)
 	} else if (t->in_store) {
 		store_cancel(&t->store); /* ends when the store has given the buffer back */
 	}
+}
+
+void scsi_task_abort(struct scsi_task *t)
+{
+	task_abort_by(t, 0);
 }
 
 /* ---- helpers for handlers ---- */

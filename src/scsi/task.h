@@ -94,6 +94,7 @@ struct scsi_task {
 	const struct opcode_row *row;
 	uint8_t state; /* enum task_state */
 	bool aborted;
+	bool tells_abort;            /* aborted, but it ends with TASK ABORTED (TAS) */
 	bool blocked;                /* waits for its turn in the task set */
 	bool parked;                 /* on slice->held */
 	bool in_store;               /* a store request is outstanding */

@@ -18,7 +18,7 @@ static bool affected(const struct abort_wait *w, const struct scsi_task *t)
 {
 	if (w->only)
 		return t == w->only;
-	return !w->match || w->match(t->nexus, w->arg);
+	return t != w->what.except && (!w->what.match || w->what.match(t->nexus, w->what.arg));
 }
 
 /* fn for each affected task of the slice, until it returns true. */
@@ -41,7 +41,7 @@ static bool was_aborted(struct scsi_task *t, void *arg)
 }
 
 struct search {
-	const struct scsi_task *except;
+	uint64_t by;
 	struct scsi_task *found;
 };
 
@@ -49,19 +49,43 @@ static bool to_abort(struct scsi_task *t, void *arg)
 {
 	struct search *s = arg;
 
-	if (t->aborted || t == s->except)
+	if (t->aborted) {
+		task_abort_by(t, s->by); /* who asks may change what is told of it */
 		return false;
+	}
 	s->found = t;
 	return true;
 }
 
-void abort_on_slice(struct lu_slice *slice, struct abort_wait *w, const struct scsi_task *except)
+/* One at a time: ending a task may start or end others. */
+static void abort_affected(struct lu_slice *slice, const struct abort_wait *w)
 {
-	struct search s = {.except = except};
+	struct search s = {.by = w->what.by};
 
-	/* one at a time: ending a task may start or end others */
-	while (each_affected(slice, w, to_abort, &s))
-		scsi_task_abort(s.found);
+	while (each_affected(slice, w, to_abort, &s)) {
+		struct scsi_task *t = s.found;
+
+		if (w->what.preempts && t->nexus->id != s.by && !mode_tas(slice->lu))
+			ua_add(&t->itl->ua, ASC_COMMANDS_CLEARED_BY_ANOTHER_INITIATOR);
+		task_abort_by(t, s.by);
+	}
+}
+
+static void end_conditions(struct lu_slice *slice, const struct lu_abort *what)
+{
+	list_for_each (itl, &slice->itls, struct itl, slice_link) {
+		if (!what->match(itl->nexus, what->arg))
+			continue;
+		itl->aca = false;
+		itl_lose_prevents(itl);
+	}
+}
+
+void abort_on_slice(struct lu_slice *slice, struct abort_wait *w)
+{
+	abort_affected(slice, w);
+	if (w->what.preempts)
+		end_conditions(slice, &w->what);
 	list_add_tail(&slice->waits, &w->link);
 	abort_check(slice);
 }
@@ -81,7 +105,6 @@ void abort_check(struct lu_slice *slice)
 struct abort_all {
 	struct lu *lu;
 	struct reactor *origin;
-	const struct scsi_task *except;
 	void (*done)(void *arg);
 	void *arg;
 	unsigned pending;
@@ -116,11 +139,10 @@ static void part_arrived(struct message *message)
 {
 	struct abort_part *part = container_of(message, struct abort_part, message);
 
-	abort_on_slice(part->slice, &part->wait, part->all->except);
+	abort_on_slice(part->slice, &part->wait);
 }
 
-void lu_abort_matching(struct lu *lu, bool (*match)(const struct nexus *nexus, void *arg),
-		       void *arg, const struct scsi_task *except, void (*done)(void *done_arg),
+void lu_abort_matching(struct lu *lu, const struct lu_abort *what, void (*done)(void *done_arg),
 		       void *done_arg)
 {
 	struct abort_all *all = calloc(1, sizeof(*all) + reactors_count() * sizeof(all->parts[0]));
@@ -129,7 +151,6 @@ void lu_abort_matching(struct lu *lu, bool (*match)(const struct nexus *nexus, v
 		abort(); /* neither GOOD nor a failure would be the truth */
 	all->lu = lu;
 	all->origin = reactor_self();
-	all->except = except;
 	all->done = done;
 	all->arg = done_arg;
 	all->pending = reactors_count();
@@ -139,8 +160,7 @@ void lu_abort_matching(struct lu *lu, bool (*match)(const struct nexus *nexus, v
 
 		part->all = all;
 		part->slice = &lu->slices[i];
-		part->wait.match = match;
-		part->wait.arg = arg;
+		part->wait.what = *what;
 		part->wait.done = part_done;
 		part->message.fn = part_arrived;
 		reactor_send(reactor_get(i), &part->message);
@@ -272,16 +292,22 @@ static void abort_task(struct tmf_work *w, struct scsi_task *t)
 	}
 	w->lu = t->lu;
 	w->wait.only = t;
+	w->wait.what.by = w->nexus_id;
 	w->wait.done = slice_done;
-	abort_on_slice(t->slice, &w->wait, NULL);
+	abort_on_slice(t->slice, &w->wait);
+}
+
+/* Its own tasks. */
+static struct lu_abort of_nexus(struct tmf_work *w)
+{
+	return (struct lu_abort){.match = same_nexus, .arg = w->nexus, .by = w->nexus_id};
 }
 
 static void abort_task_set(struct tmf_work *w)
 {
-	w->wait.match = same_nexus;
-	w->wait.arg = w->nexus;
+	w->wait.what = of_nexus(w);
 	w->wait.done = slice_done;
-	abort_on_slice(lu_slice_here(w->lu), &w->wait, NULL);
+	abort_on_slice(lu_slice_here(w->lu), &w->wait);
 }
 
 static void query(struct tmf_work *w, bool found)
@@ -397,7 +423,7 @@ static void reset_lu(struct tmf_work *w, struct lu *lu)
 	lu_ref(lu);
 	w->pending++;
 	r->pending = 1;
-	lu_abort_matching(lu, NULL, NULL, NULL, tasks_aborted, r);
+	lu_abort_matching(lu, &(struct lu_abort){.by = w->nexus_id}, tasks_aborted, r);
 	if (!lu->passthrough || !store_can(lu->store, TGT_BS_CAN_RESET))
 		return;
 	r->pending++;
@@ -432,8 +458,7 @@ static void nexus_slice_done(struct abort_wait *wait);
 /* Waits for one LU after the other, until none has aborted tasks of the nexus any more. */
 static void wait_for_nexus(struct tmf_work *w)
 {
-	w->wait.match = same_nexus;
-	w->wait.arg = w->nexus;
+	w->wait.what = of_nexus(w);
 	w->wait.done = nexus_slice_done;
 	list_for_each (itl, &w->nexus->itl_list, struct itl, nexus_link) {
 		if (!each_affected(itl->slice, &w->wait, was_aborted, NULL))
@@ -452,14 +477,10 @@ static void nexus_slice_done(struct abort_wait *wait)
 
 static void reset_nexus(struct tmf_work *w)
 {
-	struct abort_wait mine = {.match = same_nexus, .arg = w->nexus};
+	struct abort_wait mine = {.what = of_nexus(w)};
 
-	list_for_each (itl, &w->nexus->itl_list, struct itl, nexus_link) {
-		struct search s = {0};
-
-		while (each_affected(itl->slice, &mine, to_abort, &s))
-			scsi_task_abort(s.found);
-	}
+	list_for_each (itl, &w->nexus->itl_list, struct itl, nexus_link)
+		abort_affected(itl->slice, &mine);
 	wait_for_nexus(w);
 }
 

@@ -43,14 +43,15 @@ void lu_establish_ua_matching(struct lu *lu, uint16_t asc,
 	}
 }
 
-void lu_abort_matching(struct lu *lu, bool (*match)(const struct nexus *nexus, void *arg),
-		       void *arg, const struct scsi_task *except, void (*done)(void *done_arg),
+void lu_abort_matching(struct lu *lu, const struct lu_abort *what, void (*done)(void *done_arg),
 		       void *done_arg)
 {
 	assert_ptr_equal(lu, &fake_lu);
-	assert_ptr_equal(except, &fake_task);
+	assert_ptr_equal(what->except, &fake_task);
+	assert_int_equal(what->by, fake_task.nexus->id);
+	assert_true(what->preempts);
 	for (unsigned i = 0; i < NEXUSES; i++)
-		aborted[i] = match(&fake_nexus[i], arg);
+		aborted[i] = what->match(&fake_nexus[i], what->arg);
 	done(done_arg);
 }
 

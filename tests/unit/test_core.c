@@ -17,6 +17,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/core.h"
+#include "scsi/mode.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
@@ -184,6 +185,13 @@ static void start_rw(struct test_task *task, uint8_t attribute, bool write, uint
 
 	put_be32(cdb + 2, lba);
 	start_task(task, &nexus, attribute, cdb, sizeof(cdb));
+}
+
+static void start_write_of_other(struct test_task *task)
+{
+	static const uint8_t cdb[10] = {0x2a, [8] = 1};
+
+	start_task(task, &other, ATTR_SIMPLE, cdb, sizeof(cdb));
 }
 
 static void finish(struct test_task *task, uint8_t status)
@@ -404,7 +412,7 @@ static void who_waits_to_run_alone_can_be_aborted(void **state)
 	run_for(5);
 	assert_false(waiting.done || next.done);
 	flag = false;
-	lu_abort_matching(lu, is_other, NULL, NULL, set_flag, NULL);
+	lu_abort_matching(lu, &(struct lu_abort){.match = is_other}, set_flag, NULL);
 	run_until(flag);
 	assert_true(waiting.done && waiting.scsi.aborted);
 	assert_false(next.done);
@@ -483,6 +491,43 @@ static void a_reset_aborts_all_and_is_announced(void **state)
 	test_unit_ready(&other, STATUS_CHECK_CONDITION, ASC_BUS_DEVICE_RESET_FUNCTION_OCCURRED);
 	test_unit_ready(&other, STATUS_GOOD, 0);
 	test_unit_ready(&nexus, STATUS_CHECK_CONDITION, ASC_BUS_DEVICE_RESET_FUNCTION_OCCURRED);
+}
+
+/* TAS: commands that another nexus's reset aborted end with a status, one's own don't, not even
+ * when the reset of another came first (SPC-5, Control mode page). */
+static void aborts_are_told_with_tas(void **state)
+{
+	struct test_task mine, others, both;
+	struct tmf reset, abort;
+
+	(void)state;
+	lu->mode->tas = true;
+	hold = true;
+	start_rw(&mine, ATTR_SIMPLE, true, 0);
+	start_write_of_other(&others);
+	start_tmf(&reset, TMF_LOGICAL_UNIT_RESET, NULL);
+	run_for(5);
+	complete_all();
+	run_until(flag);
+	assert_true(mine.scsi.aborted && others.done && !others.scsi.aborted);
+	assert_int_equal(others.scsi.status, STATUS_TASK_ABORTED);
+	assert_int_equal(others.scsi.sense_len, 0);
+	test_unit_ready(&other, STATUS_CHECK_CONDITION, ASC_BUS_DEVICE_RESET_FUNCTION_OCCURRED);
+	start_write_of_other(&both);
+	start_tmf(&reset, TMF_LOGICAL_UNIT_RESET, NULL);
+	run_for(5);
+	abort = reset;
+	abort.nexus = &other;
+	abort.function = TMF_ABORT_TASK_SET;
+	tmf_submit(&abort);
+	run_for(5);
+	complete_all();
+	run_until(both.done);
+	assert_true(both.scsi.aborted);
+	run_for(20);
+	scsi_task_release(&mine.scsi);
+	scsi_task_release(&others.scsi);
+	scsi_task_release(&both.scsi);
 }
 
 /* QUERY ASYNCHRONOUS EVENT (SAM-5): what comes next, and whether more follows; it stays. */
@@ -686,6 +731,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(an_abort_waits_for_the_store, start, stop),
 	    cmocka_unit_test_setup_teardown(a_reset_aborts_all_and_is_announced, start, stop),
 	    cmocka_unit_test_setup_teardown(an_event_is_told_and_stays, start, stop),
+	    cmocka_unit_test_setup_teardown(aborts_are_told_with_tas, start, stop),
 	    cmocka_unit_test_setup_teardown(a_hung_store_is_fenced, start, stop),
 	    cmocka_unit_test_setup_teardown(a_nexus_reset_waits_for_all_units, start, stop),
 	    cmocka_unit_test_setup_teardown(a_nexus_waits_for_its_tasks, start, stop),

@@ -45,6 +45,7 @@ struct itl {
 	struct list slice_link, nexus_link;
 	struct list tasks;    /* the task set, in order of arrival, by set_link */
 	unsigned nr_blocking; /* ORDERED and HEAD OF QUEUE tasks in it */
+	unsigned nr_heads;    /* HEAD OF QUEUE tasks alone */
 	unsigned nr_blocked;  /* tasks in it that wait for their turn */
 	bool aca;             /* an auto contingent allegiance exists */
 	bool prevents;        /* PREVENT ALLOW MEDIUM REMOVAL */

@@ -3,11 +3,11 @@
  * The task set of an I_T_L nexus (SAM-5 8, TST = 001b: one for each nexus), and the gate of an LU's
  * slice, where exclusive operations hold tasks back.
  *
- *	may start with …           older SIMPLE   older ORDERED   older HEAD OF QUEUE   any ACA
- *	SIMPLE                     yes            no              no                    no
- *	ORDERED                    no             no              no                    no
- *	HEAD OF QUEUE              yes            yes             yes                   no
- *	ACA                        yes            yes             yes                   yes
+ *	may start with …           older SIMPLE   older ORDERED   any HEAD OF QUEUE   any ACA
+ *	SIMPLE                     yes            no              no                  no
+ *	ORDERED                    no             no              no                  no
+ *	HEAD OF QUEUE              yes            yes             yes                 no
+ *	ACA                        yes            yes             yes                 yes
  */
 #include "scsi/core.h"
 
@@ -19,8 +19,8 @@ static bool blocks_others(const struct scsi_task *t)
 void queue_enter(struct scsi_task *t)
 {
 	list_add_tail(&t->itl->tasks, &t->set_link);
-	if (blocks_others(t))
-		t->itl->nr_blocking++;
+	t->itl->nr_blocking += blocks_others(t);
+	t->itl->nr_heads += t->attribute == ATTR_HEAD;
 }
 
 static bool may_start(const struct scsi_task *t)
@@ -33,10 +33,13 @@ static bool may_start(const struct scsi_task *t)
 		return false;
 	if (!itl->nr_blocking || t->attribute == ATTR_HEAD)
 		return true;
+	/* SAM-5 8.6: what is dormant waits for them, also for one that came later */
+	if (itl->nr_heads)
+		return false;
 	list_for_each (older, &itl->tasks, struct scsi_task, set_link) {
 		if (older == t)
 			return true;
-		if (t->attribute == ATTR_ORDERED || blocks_others(older))
+		if (t->attribute == ATTR_ORDERED || older->attribute == ATTR_ORDERED)
 			return false;
 	}
 	return true;
@@ -132,8 +135,8 @@ void queue_leave(struct scsi_task *t)
 	if (t->blocked)
 		unblock(t);
 	list_del(&t->set_link);
-	if (blocks_others(t))
-		itl->nr_blocking--;
+	itl->nr_blocking -= blocks_others(t);
+	itl->nr_heads -= t->attribute == ATTR_HEAD;
 	if (itl->nr_blocked)
 		queue_rescan(itl);
 }

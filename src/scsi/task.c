@@ -80,9 +80,11 @@ static void leave_lu(struct scsi_task *t)
 	if (t->exclusive)
 		exclusive_finish(t);
 	slice->nr_tasks--;
-	/* SAM-5 5.9: the ACA exists before any other task can see it gone */
-	if (t->status == STATUS_CHECK_CONDITION && !t->aborted && naca(t))
-		itl->aca = true;
+	/* SAM-5 5.9: the ACA exists before any other task can see it gone; the failure of a command
+	 * that belongs to one ends it, unless it begins the next */
+	if (t->status == STATUS_CHECK_CONDITION && !t->aborted &&
+	    (naca(t) || t->attribute == ATTR_ACA))
+		itl->aca = naca(t);
 	queue_leave(t);
 	if (t->aborted)
 		abort_check(slice);
@@ -207,6 +209,20 @@ static bool find_row(struct scsi_task *t)
 	return false;
 }
 
+/* SAM-5 8.6.5: there shall be no more than one ACA task in a task set. */
+static bool is_second_aca(const struct scsi_task *t)
+{
+	if (t->attribute != ATTR_ACA)
+		return false;
+	list_for_each (older, &t->itl->tasks, struct scsi_task, set_link) {
+		if (older == t)
+			return false;
+		if (older->attribute == ATTR_ACA)
+			return true;
+	}
+	return false;
+}
+
 /* SAM-5 5.3.3: these statuses come before any CHECK CONDITION. */
 static bool check_conflicts(struct scsi_task *t)
 {
@@ -215,6 +231,10 @@ static bool check_conflicts(struct scsi_task *t)
 			task_status(t, STATUS_ACA_ACTIVE);
 		else /* SAM-5 8.6.5: no ACA, no task with that attribute */
 			task_sense(t, KEY_ILLEGAL_REQUEST, 0x4900 /* INVALID MESSAGE ERROR */);
+		return false;
+	}
+	if (is_second_aca(t)) {
+		task_status(t, STATUS_ACA_ACTIVE);
 		return false;
 	}
 	if (reserve_conflicts(t) || (t->lu->pr && pr_conflicts(t))) {

@@ -162,7 +162,7 @@ void task_store_status(struct scsi_task *t, const struct tgt_bs_request *request
 		task_good(t);
 		return;
 	}
-	if (request->status == TGT_BS_ERR_SCSI) {
+	if (request->status == TGT_BS_ERR_SCSI && request->op == TGT_BS_CDB) {
 		device_status(t, request);
 		return;
 	}

@@ -155,6 +155,15 @@ static void test_device_status(void **state)
 	assert_int_equal(fake_task.sense_len, SENSE_MAX);
 }
 
+/* A store of blocks has no device to speak for: least of all is a read GOOD because it says 00h. */
+static void test_device_status_of_another_kind(void **state)
+{
+	(void)state;
+	assert_sense(answer(TGT_BS_READ, TGT_BS_ERR_SCSI, 0), KEY_HARDWARE_ERROR, 0x4400);
+	assert_sense(answer(TGT_BS_WRITE, TGT_BS_ERR_SCSI, 0), KEY_HARDWARE_ERROR, 0x4400);
+	assert_sense(answer(TGT_BS_TAPE_READ, TGT_BS_ERR_SCSI, 0), KEY_HARDWARE_ERROR, 0x4400);
+}
+
 /* A dead store says why, but doesn't fill the log. */
 static void test_log_is_limited(void **state)
 {
@@ -181,6 +190,7 @@ int main(void)
 	    cmocka_unit_test_setup(test_out_of_range, setup),
 	    cmocka_unit_test_setup(test_failed_flush_is_sticky, setup),
 	    cmocka_unit_test_setup(test_device_status, setup),
+	    cmocka_unit_test_setup(test_device_status_of_another_kind, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

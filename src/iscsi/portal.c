@@ -154,6 +154,45 @@ static struct portal *find(const union address *address)
 	return NULL;
 }
 
+/* Each tag once; how many there are. */
+static unsigned collect_tags(uint16_t tags[TARGET_PORTS_MAX])
+{
+	unsigned count = 0;
+
+	list_for_each (p, &portals, struct iscsi_portal, link) {
+		unsigned i = 0;
+
+		while (i < count && tags[i] != p->tag)
+			i++;
+		if (i == count)
+			tags[count++] = p->tag;
+	}
+	return count;
+}
+
+/* The portal groups there are become the ports of all targets.  When the last portal goes the ports
+ * stay: sessions may go on. */
+static void set_target_ports(void)
+{
+	uint16_t tags[TARGET_PORTS_MAX];
+	unsigned count = collect_tags(tags);
+
+	if (count)
+		target_ports_set(tags, count, NULL, NULL);
+}
+
+static bool has_room(uint16_t tag)
+{
+	uint16_t tags[TARGET_PORTS_MAX];
+	unsigned count = collect_tags(tags);
+
+	for (unsigned i = 0; i < count; i++) {
+		if (tags[i] == tag)
+			return true;
+	}
+	return count < TARGET_PORTS_MAX;
+}
+
 static int open_portal(struct portal *portal, char *error, size_t size)
 {
 	int fd = listen_on(&portal->address);
@@ -191,6 +230,10 @@ int iscsi_portal_add(const char *text, uint16_t tag, char *error, size_t size)
 		snprintf(error, size, "there already");
 		return -EEXIST;
 	}
+	if (!has_room(tag)) {
+		snprintf(error, size, "there can be %u portal groups", TARGET_PORTS_MAX);
+		return -ENOSPC;
+	}
 	portal = calloc(1, sizeof(*portal));
 	if (!portal)
 		return -ENOMEM;
@@ -205,6 +248,7 @@ int iscsi_portal_add(const char *text, uint16_t tag, char *error, size_t size)
 		return rc;
 	}
 	list_add_head(&portals, &portal->pub.link);
+	set_target_ports();
 	return 0;
 }
 
@@ -227,6 +271,7 @@ int iscsi_portal_delete(const char *text)
 	if (!portal)
 		return -ENOENT;
 	portal_close(portal);
+	set_target_ports();
 	return 0;
 }
 

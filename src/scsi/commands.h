@@ -74,12 +74,14 @@ size_t rsoc_put_rows(uint8_t *at, const struct lu *lu, bool timeouts,
 /* The designators of the target and its ports that a nexus sees (SPC-5 7.7.6), into at; the length
  */
 size_t vpd_put_port_designators(uint8_t *at, const struct scsi_task *t);
+#define VPD_SCSI_PORTS_MAX (TARGET_PORTS_MAX * 256u)
+/* What follows the header of VPD page SCSI Ports (SPC-5 7.7.14), into VPD_SCSI_PORTS_MAX zeroed
+ * bytes; the length */
+size_t vpd_put_scsi_ports(uint8_t *at, const struct scsi_task *t);
 /* INQUIRY with EVPD (SPC-5 7.7, SBC-4 6.6): ends the task. */
 void vpd_inquiry(struct scsi_task *t, uint8_t page, uint16_t allocation_length);
 /* Byte 0 of INQUIRY data: peripheral qualifier and device type. */
 uint8_t spc_peripheral(const struct scsi_task *t);
-/* The one target port group that there is (SPC-5 5.15). */
-#define TARGET_PORT_GROUP 1u
 
 /* ---- limits that VPD B0 reports and the commands enforce ---- */
 /* Sets io_alignment, max_transfer_blocks and volatile_cache from the store's geometry.  lu_create()

@@ -27,8 +27,7 @@
 /* About the ports of the device, or what is refused. */
 static bool is_hidden(uint8_t page)
 {
-	return page == SCSI_PORTS || page == THIRD_PARTY_COPY || page == PROTOCOL_LU ||
-	       page == PROTOCOL_PORT;
+	return page == THIRD_PARTY_COPY || page == PROTOCOL_LU || page == PROTOCOL_PORT;
 }
 
 /* ---- in place ---- */
@@ -153,15 +152,32 @@ static void reply_page(struct scsi_task *t, uint8_t *page, size_t len)
 	task_reply(t, page, len, get_be16(t->cdb + 3));
 }
 
+/* 7.7.16: in ascending order; the target's ports are told from here. */
 static void list_answered(struct scsi_task *t)
 {
-	uint8_t page[PAGE_BYTES];
-	size_t len = read_page(t, page), kept = 4;
+	uint8_t page[PAGE_BYTES + 1], from[PAGE_BYTES];
+	size_t len = read_page(t, from), kept = 4;
+	bool added = false;
 
-	for (size_t at = 4; at < len; at++)
-		if (!is_hidden(page[at]))
-			page[kept++] = page[at];
+	memcpy(page, from, 4);
+	for (size_t at = 4; at < len; at++) {
+		if (!added && from[at] >= SCSI_PORTS) {
+			page[kept++] = SCSI_PORTS;
+			added = true;
+		}
+		if (from[at] != SCSI_PORTS && !is_hidden(from[at]))
+			page[kept++] = from[at];
+	}
+	if (!added)
+		page[kept++] = SCSI_PORTS;
 	reply_page(t, page, kept);
+}
+
+static void scsi_ports(struct scsi_task *t)
+{
+	uint8_t page[4 + VPD_SCSI_PORTS_MAX] = {t->lu->passthrough->device_type, SCSI_PORTS};
+
+	reply_page(t, page, 4 + vpd_put_scsi_ports(page + 4, t));
 }
 
 /* The logical unit's own designators, and the target's and its ports' from here. */
@@ -221,6 +237,8 @@ void passthrough_inquiry(struct scsi_task *t)
 		answer_for_it(t);
 	else if (evpd && is_hidden(page))
 		task_invalid_cdb(t, 2, -1);
+	else if (evpd && page == SCSI_PORTS)
+		scsi_ports(t);
 	else if (evpd && (page == IDENTIFICATION || page == SUPPORTED_PAGES))
 		task_get_scratch(t, PAGE_BYTES, ask_for_page);
 	else if (t->transfer_length > get_be16(t->cdb + 3))

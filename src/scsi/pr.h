@@ -49,8 +49,10 @@ struct pr_table {
 	struct pr_registration registrations[];
 };
 
-/* A set of I_T nexuses to tell of a change, or to abort the tasks of. */
+/* A set of I_T nexuses to tell of a change, or to abort the tasks of: those of the ports, but that
+ * which asked for it, which knows. */
 struct pr_ports {
+	uint64_t except; /* nexus id */
 	unsigned count;
 	struct pr_port ports[PR_REGISTRATIONS_MAX];
 };

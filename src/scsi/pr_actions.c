@@ -4,6 +4,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/pr_change.h"
+#include "scsi/target.h"
 #include "util/bytes.h"
 
 /* Fields of the parameter lists, for field pointers (SPC-5 6.17.3, 6.17.4). */
@@ -42,16 +43,18 @@ static bool is_self(const struct pr_change *c, const struct pr_registration *r)
 	return pr_port_is_nexus(&r->port, c->t->nexus);
 }
 
-/* Puts the port of r in a set, unless it is the one that asks: that one knows. */
+/* Puts the port of r in a set.  What the nexus that asks has registered may be of other target
+ * ports too. */
 static void tell(struct pr_change *c, struct pr_ports **set, const struct pr_registration *r)
 {
-	if (is_self(c, r))
+	if (is_self(c, r) && !r->port.all_ports)
 		return;
 	if (!*set) {
 		*set = malloc(sizeof(**set));
 		if (!*set)
 			abort(); /* an initiator that isn't told of its loss corrupts data */
 		(*set)->count = 0;
+		(*set)->except = c->t->nexus->id;
 	}
 	(*set)->ports[(*set)->count++] = r->port;
 }
@@ -104,15 +107,6 @@ static void unregister(struct pr_change *c, struct pr_registration *r)
 	}
 }
 
-static bool add_self(struct pr_change *c)
-{
-	struct pr_port port;
-
-	pr_port_of_nexus(&port, c->t->nexus);
-	port.all_ports = c->all_tg_pt;
-	return pr_add(c->next, &port, c->action_key) || no_room(c);
-}
-
 /* One TransportID of SPEC_I_PT.  A port that is registered already makes all of it fail, but the
  * one that asks may name itself. */
 static bool add_other(struct pr_change *c, struct pr_port *port, unsigned at)
@@ -147,33 +141,96 @@ static bool add_others(struct pr_change *c)
 	return true;
 }
 
+/* ---- ALL_TG_PT: as if the command had come through every target port (6.17.3) ---- */
+
+/* One registration stands for all of them as long as they don't differ. */
+static bool holds_at_some_port(const struct pr_change *c, const struct pr_port *whole)
+{
+	for (unsigned i = 0; i < c->next->count; i++) {
+		const struct pr_registration *r = &c->next->registrations[i];
+
+		if (r->holder && pr_port_equal(&r->port, whole))
+			return true;
+	}
+	return false;
+}
+
+/* One for each target port, so that only the one that holds the reservation goes on to do so. */
+static bool register_each_port(struct pr_change *c, struct pr_port port, uint64_t key)
+{
+	const struct target_ports *list = target_ports(c->t->nexus->target);
+
+	port.all_ports = false;
+	for (unsigned i = 0; i < list->count; i++) {
+		struct pr_registration *r;
+
+		port.relative_port = list->ports[i].id;
+		r = pr_find_port(c->next, &port);
+		if (!r)
+			r = pr_add(c->next, &port, key);
+		if (!r)
+			return no_room(c);
+		r->key = key;
+	}
+	return true;
+}
+
 /* The initiator port's registrations at single target ports are in the one for all of them now. */
-static void widen_to_all_ports(struct pr_change *c, struct pr_registration *r)
+static bool widen_to_all_ports(struct pr_change *c, const struct pr_registration *r)
 {
 	struct pr_registration whole = *r;
 
 	whole.port.all_ports = true;
+	if (holds_at_some_port(c, &whole.port))
+		return register_each_port(c, whole.port, whole.key);
 	for (unsigned i = c->next->count; i-- > 0;) {
-		struct pr_registration *other = &c->next->registrations[i];
-
-		if (!pr_port_equal(&other->port, &whole.port))
-			continue;
-		whole.holder = whole.holder || other->holder;
-		pr_remove(c->next, other);
+		if (pr_port_equal(&c->next->registrations[i].port, &whole.port))
+			pr_remove(c->next, &c->next->registrations[i]);
 	}
-	pr_add(c->next, &whole.port, whole.key)->holder = whole.holder;
+	pr_add(c->next, &whole.port, whole.key);
+	return true;
+}
+
+/* The nexus that asks is to differ from the initiator port's others: each gets its own. */
+static bool split(struct pr_change *c, struct pr_registration *r)
+{
+	r->port.all_ports = false;
+	r->port.relative_port = c->t->nexus->relative_port;
+	return register_each_port(c, r->port, r->key);
+}
+
+static void unregister_all_ports(struct pr_change *c, struct pr_registration *r)
+{
+	struct pr_port whole = r->port;
+
+	whole.all_ports = true;
+	for (; r; r = pr_find_port(c->next, &whole))
+		unregister(c, r);
+}
+
+static bool add_self(struct pr_change *c)
+{
+	struct pr_registration *r;
+	struct pr_port port;
+
+	pr_port_of_nexus(&port, c->t->nexus);
+	r = pr_add(c->next, &port, c->action_key);
+	if (!r)
+		return no_room(c);
+	return !c->all_tg_pt || widen_to_all_ports(c, r);
 }
 
 static bool change_key(struct pr_change *c, struct pr_registration *r)
 {
-	if (!c->action_key) {
+	if (!c->all_tg_pt && r->port.all_ports && !split(c, r))
+		return false;
+	if (c->action_key)
+		r->key = c->action_key;
+	else if (c->all_tg_pt)
+		unregister_all_ports(c, r);
+	else
 		unregister(c, r);
-		return true;
-	}
-	r->key = c->action_key;
-	if (c->all_tg_pt)
-		widen_to_all_ports(c, r);
-	return true;
+	return !c->action_key || !c->all_tg_pt || widen_to_all_ports(c, r);
 }
 
 static bool do_register(struct pr_change *c)
@@ -269,6 +326,7 @@ static bool remove_registrations(struct pr_change *c)
 		return invalid_parameter(c, AT_ACTION_KEY, -1);
 	removed = preempt_others(c, false);
 	if (self(c)->key == c->action_key) {
+		tell(c, &c->registrations_preempted, self(c));
 		pr_remove(c->next, self(c));
 		c->self_removed = true;
 		removed++;
@@ -317,6 +375,7 @@ static bool do_preempt(struct pr_change *c)
 static bool check_move(struct pr_change *c, struct pr_port *to)
 {
 	size_t len = c->list_len - AT_TRANSPORT_IDS;
+	uint16_t port = get_be16(c->list + AT_MOVE_PORT);
 
 	if (get_be32(c->list + AT_MOVE_ID_LENGTH) != len) {
 		task_parameter_list_length_error(c->t);
@@ -324,12 +383,11 @@ static bool check_move(struct pr_change *c, struct pr_port *to)
 	}
 	if (!c->action_key)
 		return invalid_parameter(c, AT_ACTION_KEY, -1);
-	/* The only target port that can be reached here is the one that this nexus uses. */
-	if (get_be16(c->list + AT_MOVE_PORT) != c->t->nexus->relative_port)
+	if (!target_port_find(c->t->nexus->target, port))
 		return invalid_parameter(c, AT_MOVE_PORT, -1);
 	if (!len || pr_parse_transport_id(c->list + AT_TRANSPORT_IDS, len, to) != len)
 		return invalid_parameter(c, AT_TRANSPORT_IDS, -1);
-	to->relative_port = c->t->nexus->relative_port;
+	to->relative_port = port;
 	if (pr_port_is_nexus(to, c->t->nexus))
 		return invalid_parameter(c, AT_TRANSPORT_IDS, -1);
 	return true;
@@ -358,6 +416,21 @@ static bool do_register_and_move(struct pr_change *c)
 	return true;
 }
 
+/* It may leave the nexus that asks with a reservation that its initiator port has nowhere else. */
+static bool is_for_one_port(const struct pr_change *c)
+{
+	switch (c->action) {
+	case PR_RESERVE:
+	case PR_PREEMPT:
+	case PR_PREEMPT_AND_ABORT:
+		return !pr_is_all_registrants(c->type);
+	case PR_REGISTER_AND_MOVE:
+		return true;
+	default:
+		return false;
+	}
+}
+
 bool pr_act(struct pr_change *c)
 {
 	static bool (*const actions[PR_ACTIONS])(struct pr_change *) = {
@@ -377,5 +450,7 @@ bool pr_act(struct pr_change *c)
 	if (c->action != PR_REGISTER && c->action != PR_REGISTER_AND_IGNORE &&
 	    (!r || r->key != c->key))
 		return conflict(c);
+	if (is_for_one_port(c) && r->port.all_ports && !split(c, self(c)))
+		return false;
 	return actions[c->action](c);
 }

@@ -4,6 +4,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/pr_change.h"
+#include "scsi/target.h"
 #include "scsi/ua.h"
 #include "util/bytes.h"
 #include "util/log.h"
@@ -92,7 +93,9 @@ static bool in_ports(const struct nexus *nexus, void *arg)
 {
 	const struct pr_ports *set = arg;
 
-	for (unsigned i = 0; set && i < set->count; i++)
+	if (!set || nexus->id == set->except)
+		return false;
+	for (unsigned i = 0; i < set->count; i++)
 		if (pr_port_is_nexus(&set->ports[i], nexus))
 			return true;
 	return false;
@@ -194,7 +197,7 @@ static void start_saving(struct pr_change *c)
 
 static unsigned room_needed(const struct pr_change *c)
 {
-	return c->spec_i_pt ? PR_REGISTRATIONS_MAX : 1;
+	return c->spec_i_pt ? PR_REGISTRATIONS_MAX : 1 + TARGET_PORTS_MAX;
 }
 
 static struct pr_change *new_change(struct scsi_task *t)

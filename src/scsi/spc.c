@@ -192,27 +192,31 @@ static void run_send_diagnostic(struct scsi_task *t)
 		task_good(t);
 }
 
-/* SPC-5 6.36: one target port group, active/optimized. */
+/* SPC-5 6.36: each port in a group of its own, active/optimized. */
 static void run_report_target_port_groups(struct scsi_task *t)
 {
-	uint8_t data[8 + 12] = {0};
+	const struct target_ports *list = target_ports(t->nexus->target);
+	uint8_t data[8 + 12 * TARGET_PORTS_MAX] = {0};
 	unsigned format = t->cdb[1] >> 5;
-	size_t header = format == 1 ? 8 : 4;
-	uint8_t *group = data + header;
+	size_t len = format == 1 ? 8 : 4;
 
 	if (format > 1) {
 		task_invalid_cdb(t, 1, 7);
 		return;
 	}
-	put_be32(data, (uint32_t)(header + 12 - 4));
 	if (format == 1)
 		data[4] = 0x10;
-	group[0] = 0x00; /* active/optimized */
-	group[1] = 0x01; /* AO_SUP */
-	put_be16(group + 2, TARGET_PORT_GROUP);
-	group[7] = 1; /* target ports */
-	put_be16(group + 10, t->nexus->relative_port);
-	task_reply(t, data, header + 12, get_be32(t->cdb + 6));
+	for (unsigned i = 0; i < list->count; i++, len += 12) {
+		uint8_t *group = data + len;
+
+		group[0] = 0x00; /* active/optimized */
+		group[1] = 0x01; /* AO_SUP */
+		put_be16(group + 2, list->ports[i].id);
+		group[7] = 1; /* target ports */
+		put_be16(group + 10, list->ports[i].id);
+	}
+	put_be32(data, (uint32_t)(len - 4));
+	task_reply(t, data, len, get_be32(t->cdb + 6));
 }
 
 #define INQUIRY_ROW                                                                                \

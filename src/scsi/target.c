@@ -221,6 +221,7 @@ struct target *target_create(uint32_t tid, const char *name)
 	map->count = 1;
 	map->lus[0] = controller;
 	atomic_store(&t->map, map);
+	target_ports_init(t);
 	link_sorted(t);
 	return t;
 out:
@@ -243,6 +244,7 @@ void target_unref(struct target *target)
 	if (atomic_fetch_sub(&target->refs, 1) != 1)
 		return;
 	free(atomic_load(&target->map));
+	target_ports_free(target);
 	free(target->nexuses);
 	free(target->name);
 	free(target);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "scsi/lu.h"
+#include "scsi/target_port.h"
 #include "util/list.h"
 
 /* LUs by LUN, ascending.  Immutable once published; freed when no reactor can see it any more. */
@@ -25,6 +26,7 @@ struct target {
 	uint32_t tid;
 	char *name; /* the iSCSI name */
 	_Atomic(struct lun_map *) map;
+	_Atomic(struct target_ports *) ports;
 	struct list *nexuses; /* by reactor id: struct nexus by link; that reactor only */
 	bool ready;           /* "state"; offline: logins and commands refused */
 	atomic_bool offline;  /* the same for reactors */

@@ -7,7 +7,7 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
-#define PAGE_MAX 1024u
+#define PAGE_MAX (4u + VPD_SCSI_PORTS_MAX) /* the longest */
 #define DISK 0x00
 #define PROTOCOL_ISCSI 0x5
 
@@ -96,19 +96,26 @@ static size_t put_name(uint8_t *at, unsigned association, const char *text)
 	return designator(at, UTF8, association, SCSI_NAME, (len + 4) & ~(size_t)3);
 }
 
+/* RFC 7143 4.4.1 (SCSI port name of a target port) */
+static size_t put_port_name(uint8_t *at, const struct target *target, uint16_t portal_group)
+{
+	char name[240];
+
+	snprintf(name, sizeof(name), "%.223s,t,0x%04x", target->name, portal_group);
+	return put_name(at, OF_PORT, name);
+}
+
 size_t vpd_put_port_designators(uint8_t *at, const struct scsi_task *t)
 {
 	const struct nexus *nexus = t->nexus;
-	char port_name[240];
+	char name[224];
 	size_t len = put_port_number(at, RELATIVE_PORT, nexus->relative_port);
 
-	len += put_port_number(at + len, PORT_GROUP, TARGET_PORT_GROUP);
-	/* RFC 7143 4.4.1 (SCSI port name of a target port) */
-	snprintf(port_name, sizeof(port_name), "%.223s,t,0x%04x", nexus->target->name,
-		 nexus->portal_group);
-	len += put_name(at + len, OF_PORT, port_name);
-	snprintf(port_name, sizeof(port_name), "%.223s", nexus->target->name);
-	return len + put_name(at + len, OF_DEVICE, port_name);
+	/* each port is in a group of its own, with the same number */
+	len += put_port_number(at + len, PORT_GROUP, nexus->relative_port);
+	len += put_port_name(at + len, nexus->target, nexus->portal_group);
+	snprintf(name, sizeof(name), "%.223s", nexus->target->name);
+	return len + put_name(at + len, OF_DEVICE, name);
 }
 
 /* The NAA designator once more (SPC-5 7.7.6.11).  Linux tells disks apart by the first kind it
@@ -150,6 +157,24 @@ static size_t put_mode_page_policy(uint8_t *at, const struct scsi_task *t)
 	at[0] = 0x3f;
 	at[1] = 0xff;
 	return 4;
+}
+
+/* 7.7.14 SCSI Ports: the initiator port transport ID is for ports that are initiators too. */
+size_t vpd_put_scsi_ports(uint8_t *at, const struct scsi_task *t)
+{
+	const struct target *target = t->nexus->target;
+	const struct target_ports *list = target_ports(target);
+	size_t len = 0;
+
+	for (unsigned i = 0; i < list->count; i++) {
+		uint8_t *port = at + len;
+		size_t name = put_port_name(port + 12, target, list->ports[i].id);
+
+		put_be16(port + 2, list->ports[i].id);
+		put_be16(port + 10, (uint16_t)name);
+		len += 12 + name;
+	}
+	return len;
 }
 
 static void put_unmap_limits(uint8_t *at, const struct lu *lu)
@@ -199,15 +224,11 @@ static size_t put_provisioning(uint8_t *at, const struct scsi_task *t)
 }
 
 static const struct vpd_page pages[] = {
-    {0x00, false, put_supported},
-    {0x80, false, put_serial},
-    {0x83, false, put_identification},
-    {0x86, false, put_extended_inquiry},
-    {0x87, false, put_mode_page_policy},
-    {0xb0, true, put_block_limits},
-    {0xb1, true, put_characteristics},
-    {0xb2, true, put_provisioning},
-    {0, false, NULL},
+    {0x00, false, put_supported},        {0x80, false, put_serial},
+    {0x83, false, put_identification},   {0x86, false, put_extended_inquiry},
+    {0x87, false, put_mode_page_policy}, {0x88, false, vpd_put_scsi_ports},
+    {0xb0, true, put_block_limits},      {0xb1, true, put_characteristics},
+    {0xb2, true, put_provisioning},      {0, false, NULL},
 };
 
 void vpd_inquiry(struct scsi_task *t, uint8_t page, uint16_t allocation_length)

@@ -368,13 +368,22 @@ static void a_page_without_bytes_is_an_empty_page(void **state)
 	fake->empty_pages = false;
 }
 
-static void pages_about_its_ports_are_hidden(void **state)
+/* The ports are the target's, whatever the device has. */
+static void pages_about_its_ports_are_the_targets(void **state)
 {
+	static const uint8_t list[] = {0x00, 0x80, 0x83, 0x86, 0x88, 0xb0};
+
 	(void)state;
 	assert_good(device, COMMAND(device, NULL, 0, 64, 0x12, 1, 0x00, 0, 64, 0));
-	assert_int_equal(get_be16(device->in + 2), 5);
-	assert_null(memchr(device->in + 4, 0x88, 5));
-	COMMAND(device, NULL, 0, 64, 0x12, 1, 0x88, 0, 64, 0);
+	assert_int_equal(get_be16(device->in + 2), sizeof(list));
+	assert_memory_equal(device->in + 4, list, sizeof(list));
+	assert_good(device, COMMAND(device, NULL, 0, 255, 0x12, 1, 0x88, 0, 255, 0));
+	assert_int_equal(device->in[0], 0x00);
+	assert_int_equal(device->in[1], 0x88);
+	assert_int_equal(get_be16(device->in + 2) + 4, device->in_len);
+	assert_int_equal(get_be16(device->in + 4 + 2), 1);
+	assert_non_null(strstr((const char *)device->in + 4 + 16, ",t,0x0001"));
+	COMMAND(device, NULL, 0, 64, 0x12, 1, 0x8f, 0, 64, 0); /* third-party copy */
 	assert_sense(device, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
 	assert_int_equal(field_pointer(device), 2);
 }
@@ -652,7 +661,7 @@ int main(void)
 	    TEST(inquiry_is_put_right),
 	    TEST(designators_of_ports_are_the_targets),
 	    TEST(a_page_without_bytes_is_an_empty_page),
-	    TEST(pages_about_its_ports_are_hidden),
+	    TEST(pages_about_its_ports_are_the_targets),
 	    TEST(block_limits_are_what_can_be_had),
 	    TEST(third_parties_are_refused),
 	    TEST(supported_commands_are_those_of_both),

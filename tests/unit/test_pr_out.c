@@ -181,36 +181,6 @@ static void test_specified_ports_only_to_register(void **state)
 	assert_invalid_parameter(out_raw(A, CLEAR, 0, list, len), 20, 3);
 }
 
-static void test_all_target_ports(void **state)
-{
-	(void)state;
-	assert_good(out_flags(A, REGISTER, 0, 0, KEY_A, 0x04));
-	assert_good(out(A, RESERVE, EA_RO, KEY_A, 0));
-	fake_nexus[A].relative_port = 2;
-	assert_false(conflicts(A, PR_WRITE));
-	assert_true(conflicts(B, PR_WRITE));
-	assert_good(in(3));
-	assert_int_equal(said.data[8 + 12] & 0x02, 0x02);
-	assert_good(out(A, REGISTER, 0, KEY_A, 0));
-	assert_keys(0, 0, 0);
-}
-
-/* What was registered at one port is part of the registration at all of them. */
-static void test_widened_registration(void **state)
-{
-	(void)state;
-	assert_good(out(A, REGISTER, 0, 0, KEY_A));
-	assert_good(out(A, RESERVE, EA, KEY_A, 0));
-	fake_nexus[A].relative_port = 2;
-	assert_good(out(A, REGISTER, 0, 0, KEY_C));
-	assert_keys(KEY_A, KEY_C, 0);
-	assert_true(conflicts(A, PR_READ));
-	assert_good(out_flags(A, REGISTER, 0, KEY_C, KEY_B, 0x04));
-	assert_keys(KEY_B, 0, 0);
-	assert_false(conflicts(A, PR_READ));
-	assert_reservation(EA, KEY_B);
-}
-
 /* ---- limits ---- */
 
 static void test_registrations_are_bounded(void **state)
@@ -268,8 +238,6 @@ int main(void)
 	    TEST(test_specified_lengths),
 	    TEST(test_bad_transport_ids),
 	    TEST(test_specified_ports_only_to_register),
-	    TEST(test_all_target_ports),
-	    TEST(test_widened_registration),
 	    TEST(test_registrations_are_bounded),
 	    TEST(test_list_length),
 	};

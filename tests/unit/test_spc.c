@@ -259,6 +259,25 @@ static void test_send_diagnostic(void **state)
 	assert_sense(run_on(&fake_lu, self_test), KEY_HARDWARE_ERROR, 0x3e03);
 }
 
+/* Each port is in a group of its own. */
+static void test_report_several_target_port_groups(void **state)
+{
+	static struct {
+		struct target_ports list;
+		struct target_port ports[2];
+	} two = {.list = {.count = 2}, .ports = {{.id = 2}, {.id = 0x102}}};
+	static const uint8_t want[] = {0, 0, 0, 24,   0, 0x01, 0, 2, 0, 0, 0, 1, 0, 0,
+				       0, 2, 0, 0x01, 1, 2,    0, 0, 0, 1, 0, 0, 1, 2};
+	uint8_t cdb[12] = {0xa3, 0x0a, [9] = 0xff};
+
+	(void)state;
+	atomic_store(&fake_target.ports, &two.list);
+	assert_good(run_on(&fake_lu, cdb));
+	atomic_store(&fake_target.ports, NULL);
+	assert_int_equal(said.len, sizeof(want));
+	assert_memory_equal(said.data, want, sizeof(want));
+}
+
 static void test_report_target_port_groups(void **state)
 {
 	static const uint8_t want[] = {0, 0, 0, 12, 0, 0x01, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1};
@@ -295,6 +314,7 @@ int main(void)
 	    TEST(test_report_luns_clears_luns_changed),
 	    TEST(test_send_diagnostic),
 	    TEST(test_report_target_port_groups),
+	    TEST(test_report_several_target_port_groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

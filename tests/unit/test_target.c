@@ -105,6 +105,49 @@ static void targets_are_unique_and_sorted(void **state)
 	reactors_stop();
 }
 
+static void set_done(void *arg)
+{
+	reactor_quit(arg);
+}
+
+static void set_ports(const uint16_t *ids, unsigned count)
+{
+	target_ports_set(ids, count, set_done, reactor_self());
+	reactor_run(reactor_self());
+}
+
+static void targets_have_the_ports_that_are_set(void **state)
+{
+	static const uint16_t ids[] = {7, 65535, 2};
+	struct target *old, *new;
+
+	(void)state;
+	assert_int_equal(reactors_start(1, 0), 0);
+	old = target_create(1, "iqn.2026-01.org.example:old");
+	assert_int_equal(target_ports(old)->count, 1);
+	assert_int_equal(target_ports(old)->ports[0].id, 1);
+	set_ports(ids, 3);
+	new = target_create(2, "iqn.2026-01.org.example:new");
+	for (struct target *t = old; t; t = t == old ? new : NULL) {
+		const struct target_ports *list = target_ports(t);
+
+		assert_int_equal(list->count, 3);
+		assert_int_equal(list->ports[0].id, 2);
+		assert_int_equal(list->ports[1].id, 7);
+		assert_int_equal(list->ports[2].id, 65535);
+		assert_ptr_equal(target_port_find(t, 7), &list->ports[1]);
+		assert_null(target_port_find(t, 1));
+		assert_null(target_port_find(t, 0));
+	}
+	set_ports((const uint16_t[]){1}, 1);
+	assert_null(target_port_find(old, 7));
+	lu_unref(target_lu(old, 0));
+	lu_unref(target_lu(new, 0));
+	target_free(old);
+	target_free(new);
+	reactors_stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -112,6 +155,7 @@ int main(void)
 	    cmocka_unit_test(encoding_is_the_inverse),
 	    cmocka_unit_test(a_map_is_searched),
 	    cmocka_unit_test(targets_are_unique_and_sorted),
+	    cmocka_unit_test(targets_have_the_ports_that_are_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

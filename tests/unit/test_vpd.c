@@ -72,7 +72,7 @@ static void assert_page(uint8_t page, size_t length)
 
 static void test_supported(void **state)
 {
-	static const uint8_t want[] = {0x00, 0x80, 0x83, 0x86, 0x87, 0xb0, 0xb1, 0xb2};
+	static const uint8_t want[] = {0x00, 0x80, 0x83, 0x86, 0x87, 0x88, 0xb0, 0xb1, 0xb2};
 	uint8_t list[sizeof(want)];
 
 	(void)state;
@@ -92,7 +92,7 @@ static void test_tape_has_no_disk_pages(void **state)
 	(void)state;
 	fake_lu.commands = &tape;
 	assert_good(vpd(0x00));
-	assert_int_equal(said.len, 4 + 5);
+	assert_int_equal(said.len, 4 + 6);
 	assert_invalid_cdb(vpd(0xb0), 2, -1);
 }
 
@@ -161,7 +161,7 @@ static void test_identification(void **state)
 	for (unsigned i = 3; i < 6; i++)
 		assert_true(d[i].association == 1 && d[i].piv && d[i].protocol == 5);
 	assert_true(d[3].type == 4 && d[3].len == 4 && get_be32(d[3].text) == 1);
-	assert_true(d[4].type == 5 && d[4].len == 4 && get_be32(d[4].text) == TARGET_PORT_GROUP);
+	assert_true(d[4].type == 5 && d[4].len == 4 && get_be32(d[4].text) == 1);
 	assert_true(d[5].type == 8 && d[5].code_set == 3);
 	assert_string_equal((const char *)d[5].text, "iqn.2026-01.org.example:disk1,t,0x0001");
 	/* of the target device */
@@ -169,6 +169,74 @@ static void test_identification(void **state)
 	assert_string_equal((const char *)d[6].text, "iqn.2026-01.org.example:disk1");
 	for (unsigned i = 5; i < 7; i++)
 		assert_int_equal(d[i].len % 4, 0);
+}
+
+static struct {
+	struct target_ports list;
+	struct target_port ports[TARGET_PORTS_MAX];
+} many;
+
+/* As many ports as there can be, the last one with the number 65535. */
+static void make_ports(unsigned count)
+{
+	many.list.count = count;
+	for (unsigned i = 0; i < count; i++)
+		many.ports[i].id = (uint16_t)(65536 - count + i);
+	atomic_store(&fake_target.ports, &many.list);
+}
+
+static const uint8_t *assert_port(const uint8_t *at, uint16_t id, const char *name)
+{
+	assert_int_equal(get_be16(at + 2), id);
+	assert_int_equal(get_be16(at + 6), 0); /* no initiator port */
+	assert_int_equal(at[12] & 0x0f, 3);    /* UTF-8 */
+	assert_int_equal(at[13], 0x98);        /* PIV, target port, SCSI name string */
+	assert_int_equal(get_be16(at + 10), at[15] + 4);
+	assert_string_equal((const char *)at + 16, name);
+	return at + 12 + get_be16(at + 10);
+}
+
+static void test_scsi_ports(void **state)
+{
+	const uint8_t *at;
+
+	(void)state;
+	assert_page(0x88, 12 + 4 + 40);
+	assert_port(said.data + 4, 1, "iqn.2026-01.org.example:disk1,t,0x0001");
+	make_ports(2);
+	assert_page(0x88, 2 * (12 + 4 + 40));
+	at = assert_port(said.data + 4, 65534, "iqn.2026-01.org.example:disk1,t,0xfffe");
+	at = assert_port(at, 65535, "iqn.2026-01.org.example:disk1,t,0xffff");
+	assert_ptr_equal(at, said.data + said.len);
+	atomic_store(&fake_target.ports, NULL);
+}
+
+static void test_most_scsi_ports_with_long_name(void **state)
+{
+	static char name[224];
+	char *was = fake_target.name;
+
+	(void)state;
+	memset(name, 'n', 223);
+	fake_target.name = name;
+	make_ports(TARGET_PORTS_MAX);
+	assert_page(0x88, TARGET_PORTS_MAX * (12 + 4 + 236));
+	fake_target.name = was;
+	atomic_store(&fake_target.ports, NULL);
+}
+
+/* The port is the one that the command came by. */
+static void test_identification_by_port(void **state)
+{
+	struct designator d[16];
+
+	(void)state;
+	fake_nexus[0].relative_port = fake_nexus[0].portal_group = 0xabc;
+	assert_good(vpd(0x83));
+	assert_int_equal(designators(d), 7);
+	assert_int_equal(get_be32(d[3].text), 0xabc);
+	assert_int_equal(get_be32(d[4].text), 0xabc);
+	assert_string_equal((const char *)d[5].text, "iqn.2026-01.org.example:disk1,t,0x0abc");
 }
 
 /* The longest name that there may be fits its designator. */
@@ -269,6 +337,9 @@ int main(void)
 	    cmocka_unit_test_setup(test_serial, setup),
 	    cmocka_unit_test_setup(test_identification, setup),
 	    cmocka_unit_test_setup(test_identification_of_long_name, setup),
+	    cmocka_unit_test_setup(test_scsi_ports, setup),
+	    cmocka_unit_test_setup(test_most_scsi_ports_with_long_name, setup),
+	    cmocka_unit_test_setup(test_identification_by_port, setup),
 	    cmocka_unit_test_setup(test_extended_inquiry, setup),
 	    cmocka_unit_test_setup(test_mode_page_policy, setup),
 	    cmocka_unit_test_setup(test_block_limits, setup),

@@ -159,10 +159,9 @@ static void change_mode_data(struct lu *lu, const struct lu_params *p)
 	bool changed = p->mode_page != NULL;
 
 	SET_NUMBER(lu->sense_descriptor, p->sense_format, changed);
-	if (p->sense_format.set && mode_d_sense(lu) != lu->sense_descriptor) {
-		mode_set_d_sense(lu, lu->sense_descriptor); /* an initiator may have changed it */
+	/* an initiator may have changed it, or saved another one, which stays */
+	if (p->sense_format.set && mode_set_d_sense(lu, lu->sense_descriptor))
 		changed = true;
-	}
 	SET_NUMBER(lu->readonly, p->readonly, changed);
 	if (changed)
 		lu_establish_ua(lu, ASC_MODE_PARAMETERS_CHANGED, 0);

@@ -32,17 +32,24 @@ extern const struct opcode_row sbc_rows[];
 /* ssc.c */
 extern const struct opcode_row ssc_rows[];
 
-/* ---- mode.c: mode pages of an LU (SPC-5 7.5, SBC-4 6.5) ---- */
-int mode_state_create(
-    struct lu *lu); /* sets lu->mode with the defaults of its device type; -errno */
+/* ---- mode_pages.c: mode pages of an LU (SPC-5 7.5, SBC-4 6.5) ---- */
+/* Sets lu->mode with the defaults of its device type and what was saved; blocks.  -errno. */
+int mode_state_create(struct lu *lu);
 void mode_state_free(struct lu *lu);
 /* Bits that others ask for. */
 bool mode_d_sense(const struct lu *lu); /* Control: descriptor format sense data */
 bool mode_swp(const struct lu *lu);     /* Control: software write protect */
 bool mode_wce(const struct lu *lu); /* Caching: write cache enabled; without it writes are FUA */
 bool mode_tas(const struct lu *lu); /* Control: TASK ABORTED status */
-/* Sets D_SENSE, current and default (tgtadm sense_format).  Inside an exclusive operation. */
-void mode_set_d_sense(struct lu *lu, bool descriptor);
+/* Sets D_SENSE by default, and the current one unless an initiator has saved the page (tgtadm
+ * sense_format); true when that changed.  Inside an exclusive operation. */
+bool mode_set_d_sense(struct lu *lu, bool descriptor);
+/* A logical unit reset: current values are the saved ones again (SPC-5 6.12).  Inside an exclusive
+ * operation. */
+void mode_reset(struct lu *lu);
+/* The LU has another store, whose cache may be volatile or not: WCE follows.  Inside an exclusive
+ * operation. */
+void mode_refresh_cache(struct lu *lu);
 /* tgtadm mode_page=page:subpage:length:byte…; 0 or -EINVAL.  Inside an exclusive operation. */
 int mode_set_page(struct lu *lu, const char *text);
 

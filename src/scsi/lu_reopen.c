@@ -57,6 +57,7 @@ static void tell_initiators(struct lu *lu, bool other_medium)
 	const struct tgt_bs_geometry g = store_geometry(lu->store);
 
 	lu->medium = !(g.flags & TGT_BS_GEO_NO_MEDIUM);
+	mode_refresh_cache(lu);
 	if (lu->commands->device_type == 0)
 		lu_set_size(lu, g.size);
 	if (!store_can(lu->store, TGT_BS_CAN_WRITE))

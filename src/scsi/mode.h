@@ -18,20 +18,27 @@
 #define MODE_PAGE_BYTES 64 /* the longest page, with its header */
 
 #define MODE_PAGE_RW_ERROR_RECOVERY 0x01
+#define MODE_PAGE_VERIFY_ERROR_RECOVERY 0x07
 #define MODE_PAGE_CACHING 0x08
 #define MODE_PAGE_CONTROL 0x0a
+#define MODE_PAGE_POWER_CONDITION 0x1a
 #define MODE_PAGE_INFORMATIONAL_EXCEPTIONS 0x1c
 #define MODE_PAGE_ALL 0x3f
 #define MODE_SUBPAGE_ALL 0xff
 
-/* Page control, SPC-5 table 167. */
-enum mode_values { MODE_CURRENT = 0, MODE_CHANGEABLE = 1, MODE_DEFAULT = 2, MODE_SAVED = 3 };
+#define MODE_PAGE_PS 0x80  /* byte 0 of a page: parameters saveable */
+#define MODE_PAGE_SPF 0x40 /* and: it has a subpage code */
 
-/* One page as on the wire, header and all, in its three kinds of values. */
+/* Page control, SPC-5 table 167. */
+enum mode_values { MODE_CURRENT, MODE_CHANGEABLE, MODE_DEFAULT, MODE_SAVED, MODE_KINDS };
+
+/* One page as on the wire, header and all (but PS), in its four kinds of values. */
 struct mode_page {
 	uint8_t page, subpage;
-	uint8_t length; /* bytes, with the header */
-	uint8_t values[3][MODE_PAGE_BYTES];
+	uint8_t length;   /* bytes, with the header */
+	bool kept;        /* there are saved values; else those are the default ones */
+	bool by_operator; /* its default values are the operator's */
+	uint8_t values[MODE_KINDS][MODE_PAGE_BYTES];
 };
 
 struct mode_state {
@@ -42,12 +49,57 @@ struct mode_state {
 	struct mode_page pages[MODE_PAGES_MAX]; /* ascending by page, then subpage */
 };
 
+/* ---- mode_pages.c ---- */
+
 /* NULL: there is no such page. */
 struct mode_page *mode_find(struct mode_state *state, uint8_t page, uint8_t subpage);
 /* Bytes of the header of a page: 2, or 4 of one in the sub_page format. */
 unsigned mode_header_length(const struct mode_page *page);
+/* Has bits that MODE SELECT may change: those are what can be saved. */
+bool mode_has_changeable(const struct mode_page *page);
+/* Adds a page that is on the wire at values, with nothing saved; the caller has seen that there is
+ * room. */
+void mode_add_page(struct mode_state *state, const uint8_t *values, size_t length,
+		   const uint8_t *changeable);
 
 /* After every change of current values. */
 void mode_refresh(struct mode_state *state);
+/* Other default values of a page.  What initiators have saved stays, in the bits that they may
+ * change; so do then the current values of those. */
+void mode_set_defaults(struct mode_page *page, const uint8_t *values);
+/* Forgets what was saved (saved too), and makes the current values the default ones (RTD). */
+void mode_revert_to_defaults(struct mode_state *state, bool saved);
+
+/* ---- mode_state.c: saved values as a blob under the state directory ---- */
+
+#define MODE_BLOB_MAX (32u + 4096u + MODE_PAGES_MAX * (8u + 2 * MODE_PAGE_BYTES))
+
+/* The pages of this LU can be saved: there is a state directory. */
+bool mode_savable(void);
+/* Writes what is saved into MODE_BLOB_MAX bytes; returns the length, 0: nothing. */
+size_t mode_encode(uint8_t *blob, const struct mode_state *state, const char *medium);
+/* Takes the saved values that fit over, as current values too.  False: it is damaged or another
+ * medium's (nothing is changed), or a page of it doesn't fit. */
+bool mode_decode(const uint8_t *blob, size_t len, struct mode_state *state, const char *medium);
+/* The name under which an LU's values are kept. */
+void mode_state_key(const struct lu *lu, char *out, size_t size);
+/* Keeps the blob durably, or forgets what was kept when there is none (len 0).  Worker; blocks.  0
+ * or -errno. */
+int mode_save(const char *key, const uint8_t *blob, size_t len);
+/* What was kept becomes saved and current.  When an LU is made; blocks. */
+void mode_load(struct lu *lu);
+
+/* ---- mode_select.c ---- */
+
+bool mode_prepare_select_6(struct scsi_task *t);
+bool mode_prepare_select_10(struct scsi_task *t);
+void mode_run_select(struct scsi_task *t);
+
+/* ---- mode.c, for mode_select.c ---- */
+
+/* The block descriptor as MODE SENSE shows it, of 16 bytes (LONGLBA) or 8; returns its length, 0:
+ * there is none. */
+size_t mode_put_block_descriptor(uint8_t *at, const struct lu *lu, bool long_lba);
+bool mode_is_tape(const struct lu *lu);
 
 #endif

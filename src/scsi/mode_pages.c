@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The values of the mode pages: defaults, what may change, what the operator overrides. */
+/* The values of the mode pages: defaults, what may change, what others ask for. */
 #include "scsi/mode.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "scsi/commands.h"
-#include "util/bytes.h"
+#include "scsi/ua.h"
 
 /* Where the bits are that others ask for: byte and mask in the page. */
 #define CACHING_WCE_BYTE 2
@@ -20,9 +21,10 @@
 
 /* SBC-4 6.5.10: nothing is retried or reallocated here, the store does that */
 static const uint8_t rw_error_recovery[12] = {0x01, 0x0a};
-/* SBC-4 6.5.6; WCE by the store */
+/* SBC-4 6.5.9: nor is anything verified otherwise than it is read */
+static const uint8_t verify_error_recovery[12] = {0x07, 0x0a};
+/* SBC-4 6.5.6; WCE by the store: only one that has a volatile cache can do without */
 static const uint8_t caching[20] = {0x08, 0x12};
-static const uint8_t caching_changeable[20] = {0x08, 0x12, CACHING_WCE};
 /* SPC-5 7.5.11: TST 001b (a task set for each I_T nexus), GLTSD; queue algorithm modifier 1
  * (unrestricted reordering); busy timeout period without limit */
 static const uint8_t control[12] = {0x0a, 0x0a, 0x22, 0x10, 0, 0, 0, 0, 0xff, 0xff};
@@ -32,6 +34,8 @@ static const uint8_t control_changeable_no_medium[12] = {0x0a, 0x0a, CONTROL_D_S
 							 0,    0,    CONTROL_TAS};
 /* SPC-5 7.5.12: IALUAE; maximum sense data length */
 static const uint8_t control_extension[32] = {0x4a, 0x01, 0x00, 0x1c, 0x01, 0x00, SENSE_MAX};
+/* SPC-5 7.5.16: there are no power condition timers */
+static const uint8_t power_condition[40] = {0x1a, 0x26};
 /* SPC-5 7.5.20: DEXCPT, as there are none */
 static const uint8_t informational_exceptions[12] = {0x1c, 0x0a, 0x08};
 
@@ -70,40 +74,112 @@ static struct mode_page *insert_page(struct mode_state *state, uint8_t page, uin
 	return &state->pages[at];
 }
 
-static void add_page(struct mode_state *state, const uint8_t *values, size_t length,
-		     const uint8_t *changeable)
+void mode_add_page(struct mode_state *state, const uint8_t *values, size_t length,
+		   const uint8_t *changeable)
 {
-	bool has_subpage = values[0] & 0x40;
+	bool has_subpage = values[0] & MODE_PAGE_SPF;
 	struct mode_page *p = insert_page(state, values[0] & 0x3f, has_subpage ? values[1] : 0);
 
 	p->length = (uint8_t)length;
 	memcpy(p->values[MODE_CURRENT], values, length);
 	memcpy(p->values[MODE_DEFAULT], values, length);
+	memcpy(p->values[MODE_SAVED], values, length);
 	memcpy(p->values[MODE_CHANGEABLE], changeable, length);
 	memcpy(p->values[MODE_CHANGEABLE], values, mode_header_length(p));
 }
 
-static void set_bit_both(struct mode_state *state, uint8_t page, unsigned byte, uint8_t mask,
-			 bool on)
+bool mode_has_changeable(const struct mode_page *page)
 {
-	struct mode_page *p = mode_find(state, page, 0);
+	for (unsigned i = mode_header_length(page); i < page->length; i++)
+		if (page->values[MODE_CHANGEABLE][i])
+			return true;
+	return false;
+}
+
+/* In to the bits of from that may not be changed. */
+static void copy_unchangeable(struct mode_page *p, enum mode_values to, const uint8_t *from)
+{
+	for (unsigned i = mode_header_length(p); i < p->length; i++) {
+		uint8_t changeable = p->values[MODE_CHANGEABLE][i];
+
+		p->values[to][i] =
+		    (uint8_t)((p->values[to][i] & changeable) | (from[i] & ~changeable));
+	}
+}
+
+void mode_set_defaults(struct mode_page *page, const uint8_t *values)
+{
+	memmove(page->values[MODE_DEFAULT], values, page->length);
+	if (page->kept) {
+		copy_unchangeable(page, MODE_CURRENT, page->values[MODE_DEFAULT]);
+		copy_unchangeable(page, MODE_SAVED, page->values[MODE_DEFAULT]);
+		return;
+	}
+	memcpy(page->values[MODE_CURRENT], page->values[MODE_DEFAULT], page->length);
+	memcpy(page->values[MODE_SAVED], page->values[MODE_DEFAULT], page->length);
+}
+
+void mode_revert_to_defaults(struct mode_state *state, bool saved)
+{
+	for (unsigned i = 0; i < state->count; i++) {
+		struct mode_page *p = &state->pages[i];
+
+		memcpy(p->values[MODE_CURRENT], p->values[MODE_DEFAULT], p->length);
+		if (!saved)
+			continue;
+		memcpy(p->values[MODE_SAVED], p->values[MODE_DEFAULT], p->length);
+		p->kept = false;
+	}
+}
+
+void mode_reset(struct lu *lu)
+{
+	if (!lu->mode)
+		return;
+	for (unsigned i = 0; i < lu->mode->count; i++) {
+		struct mode_page *p = &lu->mode->pages[i];
+
+		memcpy(p->values[MODE_CURRENT], p->values[MODE_SAVED], p->length);
+	}
+	mode_refresh(lu->mode);
+}
+
+static void set_bit(uint8_t *byte, uint8_t mask, bool on)
+{
+	*byte = (uint8_t)(on ? *byte | mask : *byte & ~mask);
+}
+
+void mode_refresh_cache(struct lu *lu)
+{
+	struct mode_page *p = mode_find(lu->mode, MODE_PAGE_CACHING, 0);
+	uint8_t values[MODE_PAGE_BYTES];
+	bool was = mode_wce(lu);
 
 	if (!p)
 		return;
-	for (int kind = MODE_CURRENT; kind <= MODE_DEFAULT; kind += MODE_DEFAULT) {
-		p->values[kind][byte] &= (uint8_t)~mask;
-		if (on)
-			p->values[kind][byte] |= mask;
-	}
+	set_bit(&p->values[MODE_CHANGEABLE][CACHING_WCE_BYTE], CACHING_WCE, lu->volatile_cache);
+	memcpy(values, p->values[MODE_DEFAULT], sizeof(values));
+	if (!lu->volatile_cache || !p->by_operator)
+		set_bit(&values[CACHING_WCE_BYTE], CACHING_WCE, lu->volatile_cache);
+	mode_set_defaults(p, values);
+	mode_refresh(lu->mode);
+	if (mode_wce(lu) != was)
+		lu_establish_ua(lu, ASC_MODE_PARAMETERS_CHANGED, 0);
 }
 
 static void add_disk_pages(struct mode_state *state, const struct lu *lu)
 {
-	add_page(state, rw_error_recovery, sizeof(rw_error_recovery), none_changeable);
-	add_page(state, caching, sizeof(caching), caching_changeable);
-	add_page(state, informational_exceptions, sizeof(informational_exceptions),
-		 none_changeable);
-	set_bit_both(state, MODE_PAGE_CACHING, CACHING_WCE_BYTE, CACHING_WCE, lu->volatile_cache);
+	uint8_t values[sizeof(caching)], changeable[sizeof(caching)] = {0};
+
+	memcpy(values, caching, sizeof(values));
+	if (lu->volatile_cache)
+		values[CACHING_WCE_BYTE] = changeable[CACHING_WCE_BYTE] = CACHING_WCE;
+	mode_add_page(state, rw_error_recovery, sizeof(rw_error_recovery), none_changeable);
+	mode_add_page(state, verify_error_recovery, sizeof(verify_error_recovery), none_changeable);
+	mode_add_page(state, values, sizeof(values), changeable);
+	mode_add_page(state, power_condition, sizeof(power_condition), none_changeable);
+	mode_add_page(state, informational_exceptions, sizeof(informational_exceptions),
+		      none_changeable);
 }
 
 int mode_state_create(struct lu *lu)
@@ -112,13 +188,14 @@ int mode_state_create(struct lu *lu)
 
 	if (!state)
 		return -ENOMEM;
-	add_page(state, control, sizeof(control),
-		 lu->store ? control_changeable : control_changeable_no_medium);
-	add_page(state, control_extension, sizeof(control_extension), none_changeable);
+	mode_add_page(state, control, sizeof(control),
+		      lu->store ? control_changeable : control_changeable_no_medium);
+	mode_add_page(state, control_extension, sizeof(control_extension), none_changeable);
 	if (lu->commands->device_type == 0x00)
 		add_disk_pages(state, lu);
 	lu->mode = state;
 	mode_set_d_sense(lu, lu->sense_descriptor);
+	mode_load(lu);
 	return 0;
 }
 
@@ -164,90 +241,21 @@ bool mode_tas(const struct lu *lu)
 	return lu->mode && atomic_load_explicit(&lu->mode->tas, memory_order_relaxed);
 }
 
-void mode_set_d_sense(struct lu *lu, bool descriptor)
+bool mode_set_d_sense(struct lu *lu, bool descriptor)
 {
-	set_bit_both(lu->mode, MODE_PAGE_CONTROL, CONTROL_D_SENSE_BYTE, CONTROL_D_SENSE,
-		     descriptor);
-	mode_refresh(lu->mode);
-}
+	struct mode_page *p = mode_find(lu->mode, MODE_PAGE_CONTROL, 0);
+	bool was = mode_d_sense(lu);
+	uint8_t values[MODE_PAGE_BYTES];
 
-/* One number of at most max at *text, up to ':' or the end; moves *text past it. */
-static int parse_number(const char **text, unsigned long max, uint8_t *out)
-{
-	unsigned long value;
-	char *end;
-
-	if (**text < '0' || **text > '9')
-		return -EINVAL;
-	errno = 0;
-	value = strtoul(*text, &end, 0);
-	if (errno || value > max || (*end != ':' && *end != '\0'))
-		return -EINVAL;
-	*out = (uint8_t)value;
-	*text = *end == ':' ? end + 1 : end;
-	return 0;
-}
-
-/* Reads "page:subpage:length:byte…" as a page on the wire; its length, or -EINVAL. */
-static int parse_page(const char *text, uint8_t *page)
-{
-	uint8_t code, subpage, length;
-	unsigned header;
-
-	if (parse_number(&text, 0x3e, &code) || parse_number(&text, 0xfe, &subpage))
-		return -EINVAL;
-	header = subpage ? 4 : 2;
-	if (parse_number(&text, MODE_PAGE_BYTES - header, &length) || !length)
-		return -EINVAL;
-	page[0] = code;
-	page[1] = length;
-	if (subpage) {
-		page[0] |= 0x40;
-		page[1] = subpage;
-		put_be16(page + 2, length);
-	}
-	for (unsigned i = 0; i < length; i++)
-		if (parse_number(&text, 0xff, &page[header + i]))
-			return -EINVAL;
-	return *text ? -EINVAL : (int)(header + length);
-}
-
-/* A page that the core has: its size is the standard's, and in the Control page what the core can't
- * do otherwise stays (task set type, queue algorithm, QERR). */
-static int override_page(struct mode_page *p, uint8_t *values, int length)
-{
-	if (length != p->length)
-		return -EINVAL;
-	if (p->page == MODE_PAGE_CONTROL) {
-		const uint8_t *fixed = p->values[MODE_DEFAULT];
-		const uint8_t *changeable = p->values[MODE_CHANGEABLE];
-
-		for (unsigned i = mode_header_length(p); i < p->length; i++)
-			values[i] =
-			    (uint8_t)((values[i] & changeable[i]) | (fixed[i] & ~changeable[i]));
-	}
-	memcpy(p->values[MODE_CURRENT], values, p->length);
+	memcpy(values, p->values[MODE_DEFAULT], sizeof(values));
+	set_bit(&values[CONTROL_D_SENSE_BYTE], CONTROL_D_SENSE, descriptor);
+	/* an initiator may have changed this bit without saving it: it follows, the others stay */
+	if (!p->kept)
+		set_bit(&p->values[MODE_CURRENT][CONTROL_D_SENSE_BYTE], CONTROL_D_SENSE,
+			descriptor);
 	memcpy(p->values[MODE_DEFAULT], values, p->length);
-	return 0;
-}
-
-int mode_set_page(struct lu *lu, const char *text)
-{
-	uint8_t values[MODE_PAGE_BYTES] = {0};
-	int length = parse_page(text, values);
-	struct mode_page *p;
-
-	if (length < 0)
-		return length;
-	p = mode_find(lu->mode, values[0] & 0x3f, values[0] & 0x40 ? values[1] : 0);
-	if (p) {
-		int rc = override_page(p, values, length);
-
-		mode_refresh(lu->mode);
-		return rc;
-	}
-	if (lu->mode->count == MODE_PAGES_MAX)
-		return -EINVAL;
-	add_page(lu->mode, values, (size_t)length, none_changeable);
-	return 0;
+	if (!p->kept)
+		memcpy(p->values[MODE_SAVED], values, p->length);
+	mode_refresh(lu->mode);
+	return mode_d_sense(lu) != was;
 }

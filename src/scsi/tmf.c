@@ -371,6 +371,7 @@ static void reset_state(struct lu *lu, void *arg)
 {
 	(void)arg;
 	reserve_reset(lu);
+	mode_reset(lu);
 	lu_establish_ua_matching(lu, ASC_BUS_DEVICE_RESET_FUNCTION_OCCURRED, clear_slice_state, lu);
 }
 

@@ -146,6 +146,7 @@ static size_t put_extended_inquiry(uint8_t *at, const struct scsi_task *t)
 {
 	at[1] = 0x07;                             /* HEADSUP, ORDSUP, SIMPSUP */
 	at[2] = t->lu->volatile_cache ? 0x01 : 0; /* V_SUP */
+	at[4] = 0x08;                             /* RTD_SUP */
 	at[9] = SENSE_MAX;                        /* maximum supported sense data length */
 	return 0x3c;
 }

@@ -256,6 +256,36 @@ def disk(bench: Bench, one: Variant) -> Iterator[Unit]:
     target.delete()
 
 
+@pytest.fixture
+def own_daemon(daemon: Daemon) -> Iterator[Daemon]:
+    """One that a test may kill, with the same modules."""
+    mine = Daemon(daemon.tgtd, daemon.tgtadm, store_dir=daemon.store_dir, wrapper=daemon.wrapper)
+    mine.start()
+    yield mine
+    problems = mine.stop()
+    mine.clean()
+    assert not problems
+
+
+@pytest.fixture
+def restart(own_daemon: Daemon, one: Variant) -> Callable[[], Unit]:
+    """Kills the test's own daemon without a warning and makes the same disk on a new one."""
+    path = own_daemon.folder / "kept.img"
+    path.write_bytes(bytes(1 << 20))
+    name = "iqn.2026-01.org.example.test:kept"
+
+    def again() -> Unit:
+        own_daemon.kill()
+        own_daemon.start()
+        own_daemon.do("--op", "new", "--mode", "target", "--tid", "1", "--targetname", name)
+        own_daemon.do("--op", "bind", "--mode", "target", "--tid", "1", "--initiator-address", "ALL")
+        own_daemon.do("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--bstype", one.module,
+                      "-b", str(path))
+        return Unit(own_daemon.host, own_daemon.port, name, tid=1)
+
+    return again
+
+
 # -- reports
 
 

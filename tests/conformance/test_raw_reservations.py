@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from harness.daemon import Daemon
-from harness.modules import Variant
 from harness.raw import pattern, read_block
 from harness.units import Unit
 from iscsi import scsi
@@ -303,40 +301,6 @@ def test_sense_format_parameter(disk: Unit, daemon: Daemon) -> None:
 
 
 # -- APTPL
-
-
-@pytest.fixture
-def own_daemon(daemon: Daemon) -> Iterator[Daemon]:
-    """One that a test may kill, with the same modules."""
-    mine = Daemon(daemon.tgtd, daemon.tgtadm, store_dir=daemon.store_dir, wrapper=daemon.wrapper)
-    mine.start()
-    yield mine
-    problems = mine.stop()
-    mine.clean()
-    assert not problems
-
-
-def make_disk(daemon: Daemon, path: Path, one: Variant) -> Unit:
-    name = "iqn.2026-01.org.example.test:kept"
-    daemon.do("--op", "new", "--mode", "target", "--tid", "1", "--targetname", name)
-    daemon.do("--op", "bind", "--mode", "target", "--tid", "1", "--initiator-address", "ALL")
-    daemon.do("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--bstype", one.module,
-              "-b", str(path))
-    return Unit(daemon.host, daemon.port, name, tid=1)
-
-
-@pytest.fixture
-def restart(own_daemon: Daemon, one: Variant) -> Callable[[], Unit]:
-    """Kills the daemon without a warning and makes the same disk on a new one."""
-    path = own_daemon.folder / "kept.img"
-    path.write_bytes(bytes(1 << 20))
-
-    def again() -> Unit:
-        own_daemon.kill()
-        own_daemon.start()
-        return make_disk(own_daemon, path, one)
-
-    return again
 
 
 def test_kept_through_a_crash(restart: Callable[[], Unit]) -> None:

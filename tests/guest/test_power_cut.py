@@ -26,9 +26,10 @@ from hosted import each_store, one_store, plan, storing
 from inner import PORT, InnerDaemon
 from iscsi import scsi
 from iscsi.login import new_isid
+from iscsi.session import Session
 from places import BUILD
 
-CUTS = int(os.environ.get("TGT_POWER_CUTS", "5"))
+CUTS = int(os.environ.get("TGT_POWER_CUTS", "6"))
 MIB = 1 << 20
 IMAGE = 64 * MIB
 BLOCKS = 4 * MIB // BLOCK  # of a unit
@@ -131,17 +132,17 @@ def cut_under_load(machine: Machine, store: str, kind: str, seed: int) -> list[s
 @pytest.mark.timeout(120 + 60 * CUTS)
 @each_store
 def test_what_was_acknowledged_is_there(machine: Machine, variant: Variant) -> None:
-    """Writes with FUA, writes and UNMAPs followed by SYNCHRONIZE CACHE (SBC-4 4.15, 5.33), registrations with APTPL
-    (SPC-5 5.14.5)."""
+    """Writes with FUA, writes and UNMAPs followed by SYNCHRONIZE CACHE (SBC-4 4.15, 5.33), all writes with WCE=0
+    (6.5.6), registrations with APTPL (SPC-5 5.14.5), saved mode pages (6.12)."""
     machine.serve(variant.module)
     first = random.SystemRandom().randrange(1 << 30)
-    kinds = [name for name, kind in KINDS.items() if not kind.all and (variant.thin or not kind.unmap)]
+    kinds = [name for name, kind in KINDS.items() if name != "killed" and (variant.thin or not kind.unmap)]
     for cut, kind in zip(range(CUTS), cycle(kinds)):
         wrong = cut_under_load(machine, variant.module, kind, first + cut)
         assert not wrong, f"{kind}, seed {first + cut}: {len(wrong)} blocks\n" + "\n".join(wrong[:20])
 
 
-@pytest.mark.parametrize("kind", ["fua", "sync"])
+@pytest.mark.parametrize("kind", ["fua", "sync", "through"])
 def test_a_store_that_ignores_flush_is_found_out(machine: Machine, kind: str) -> None:
     """The same with a store that sends every write to its disk, and never flushes that: not everything is there."""
     machine.serve(LIE)
@@ -166,3 +167,20 @@ def test_a_reservation_is_there(machine: Machine, variant: Variant) -> None:
         assert holder.execute(scsi.read10(0, 1), read=BLOCK).good
         assert other.execute(scsi.read10(0, 1), read=BLOCK).status == scsi.Status.RESERVATION_CONFLICT
         assert holder.execute(scsi.persistent_out(3), data_out=scsi.persistent_parameters(key)).good
+
+
+@one_store
+def test_a_saved_mode_page_is_there(machine: Machine, variant: Variant) -> None:
+    """What MODE SELECT saved is kept over the loss of power that comes with its answer (SPC-5 6.12)."""
+    def control(unit_session: Session) -> bytearray:
+        return bytearray(unit_session.execute(scsi.mode_sense6(0x0A, dbd=True), read=255).data[4:])
+
+    with machine.serve(variant.module).login() as session:
+        page = control(session)
+        page[0] &= 0x7F
+        page[2] ^= 0x04  # D_SENSE
+        assert session.execute(scsi.mode_select6(4 + len(page), save=True), data_out=bytes(4) + bytes(page)).good
+        machine.cut(survivors=0.0)
+    with machine.serve(variant.module).login() as session:
+        assert control(session)[2] == page[2]
+        assert session.execute(scsi.mode_select6(0, save=True, revert=True)).good

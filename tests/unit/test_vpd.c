@@ -264,6 +264,7 @@ static void test_extended_inquiry(void **state)
 	assert_int_equal(said.data[4], 0);    /* no protection information */
 	assert_int_equal(said.data[5], 0x07); /* HEADSUP, ORDSUP, SIMPSUP */
 	assert_int_equal(said.data[6], 0x00); /* V_SUP */
+	assert_int_equal(said.data[8], 0x08); /* RTD_SUP */
 	fake_lu.volatile_cache = true;
 	assert_page(0x86, 0x3c);
 	assert_int_equal(said.data[6], 0x01);

@@ -11,6 +11,7 @@ from iscsi.session import Session
 
 _REGISTER_AND_IGNORE = 6
 _APTPL = 0x01
+_D_SENSE, _TAS = 0x04, 0x40  # of the Control mode page (SPC-5 7.5.11)
 
 
 @dataclass
@@ -53,4 +54,26 @@ def _registered(session: Session) -> int:
     return int.from_bytes(keys, "big")
 
 
-KEPT = {"registration": Kept((1 << 64) - 1, _register, _registered)}
+def _control_page(session: Session) -> bytearray:
+    result = session.execute(scsi.mode_sense6(0x0A, dbd=True), read=255)
+    assert result.good, str(result)
+    return bytearray(result.data[4:])
+
+
+def _save_pages(session: Session, value: int) -> tuple[bytes, bytes]:
+    page = _control_page(session)
+    page[0] &= 0x7F
+    page[2] = page[2] & ~_D_SENSE | (_D_SENSE if value & 1 else 0)
+    page[5] = page[5] & ~_TAS | (_TAS if value & 2 else 0)
+    return scsi.mode_select6(4 + len(page), save=True), bytes(4) + bytes(page)
+
+
+def _saved_pages(session: Session) -> int:
+    page = _control_page(session)
+    return (1 if page[2] & _D_SENSE else 0) | (2 if page[5] & _TAS else 0)
+
+
+KEPT = {
+    "registration": Kept((1 << 64) - 1, _register, _registered),
+    "mode pages": Kept(3, _save_pages, _saved_pages),
+}

@@ -33,14 +33,15 @@ ISID = bytes.fromhex("8000005e0000")  # the load's, since a registration belongs
 @dataclass(frozen=True)
 class Kind:
     """Which part of the commands is a SYNCHRONIZE CACHE, an UNMAP, or a change of what else the unit keeps, and which
-    part of the writes has FUA.  `all`: the store keeps what it acknowledged, durable or not (its process was killed,
-    and the kernel has it)."""
+    part of the writes has FUA.  `all`: what was acknowledged must be there, durable or not (the write cache is switched
+    off, or only the process was killed, and the kernel has it)."""
 
     fua: float = 0.0
     sync: float = 0.0
     unmap: float = 0.0
     change: float = 0.0
     all: bool = False
+    through: bool = False  # without a write cache
 
     def without_unmap(self) -> "Kind":
         """For units that are fully provisioned."""
@@ -54,6 +55,7 @@ KINDS = {
     "both": Kind(fua=0.5, sync=0.1),
     "unmap": Kind(sync=0.1, unmap=0.2),
     "change": Kind(fua=0.1, change=0.2),
+    "through": Kind(all=True, through=True),
     "killed": Kind(fua=0.1, sync=0.05, unmap=0.1, change=0.05, all=True),
 }
 _STAMP = struct.Struct(">QQ")
@@ -159,6 +161,8 @@ class Load:
         self._dice = random.Random(seed)
         self._flying: deque[Command] = deque()
         self._session = unit.login(isid=ISID)
+        if kind.through:
+            switch_cache_off(self._session)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -237,6 +241,14 @@ class Load:
             self.ledger.promises += 1
         else:
             self.ledger.make_durable(command.covers)
+
+
+def switch_cache_off(session: Session) -> None:
+    """WCE=0 (SBC-4 6.5.6): from now on what is acknowledged is durable."""
+    page = bytearray(session.execute(scsi.mode_sense6(0x08, dbd=True), read=255).data[4:])
+    page[0] &= 0x7F
+    page[2] &= 0xFB
+    assert session.execute(scsi.mode_select6(4 + len(page)), data_out=bytes(4) + bytes(page)).good
 
 
 def judge(unit: Unit, ledger: Ledger) -> list[str]:

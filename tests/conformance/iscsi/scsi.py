@@ -141,8 +141,8 @@ def mode_sense10(page: int, subpage: int = 0, control: int = 0, dbd: bool = Fals
     return struct.pack(">BBBB3xHB", 0x5A, 8 if dbd else 0, control << 6 | page, subpage, length, 0)
 
 
-def mode_select6(length: int, save: bool = False) -> bytes:
-    return bytes([0x15, 0x10 | int(save), 0, 0, length, 0])
+def mode_select6(length: int, save: bool = False, revert: bool = False) -> bytes:
+    return bytes([0x15, 0x10 | (2 if revert else 0) | int(save), 0, 0, length, 0])
 
 
 def read_capacity10() -> bytes:

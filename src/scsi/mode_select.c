@@ -192,7 +192,9 @@ static void commit(struct change *c)
 	struct lu *lu = t->lu;
 	bool changed = differs(lu->mode, &c->next) || lu->tape_block_length != c->block_length;
 
-	*lu->mode = c->next;
+	/* not the whole: task management may be reading what mode_refresh() sets */
+	memcpy(lu->mode->pages, c->next.pages, sizeof(c->next.pages));
+	mode_refresh(lu->mode);
 	lu->tape_block_length = c->block_length;
 	free(c);
 	if (changed)

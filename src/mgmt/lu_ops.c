@@ -110,6 +110,10 @@ static bool configure(struct mgmt_request *r, struct lu_config *config)
 	    !mgmt_check_flags(r, config->module, a->bsoflags, &config->open_flags) ||
 	    !mgmt_check_options(r, config->module, a->bsopts))
 		return false;
+	if (config->empty && config->module->descriptor.kind != TGT_BS_BLOCK) {
+		mgmt_refuse(r, "only a disk can be made without a medium");
+		return false;
+	}
 	if ((config->module->descriptor.capabilities & TGT_BS_NEEDS_PATH) && !config->path) {
 		mgmt_refuse(r, "the backing store %s needs a path (--backing-store)",
 			    config->module->descriptor.name);
@@ -212,6 +216,7 @@ static void lu_new(struct mgmt_request *r)
 		mgmt_fail(r, EINVAL, "this logical unit number already exists", NULL);
 		return;
 	}
+	config.empty = config.path && lu_path_is_none(config.path);
 	if (configure(r, &config))
 		create(r, &config);
 }

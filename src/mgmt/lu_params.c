@@ -12,6 +12,7 @@
 enum param_type {
 	ID, /* ASCII data of at most max characters; what is longer is cut, as stgt does */
 	TEXT,
+	PATH, /* may be empty */
 	BOOL,
 	UINT, /* at most max */
 	SIZE, /* with an optional suffix k M G T */
@@ -43,7 +44,7 @@ static const struct param {
     PARAM(optimal_xfer_len, UINT, UINT32_MAX),
     PARAM(rotation_rate, UINT, UINT16_MAX),
     PARAM(size, SIZE, INT64_MAX),
-    PARAM(path, TEXT, 4095),
+    PARAM(path, PATH, 4095),
     PARAM(bsopts, TEXT, 4095),
     PARAM(bsoflags, TEXT, 63),
     PARAM(mode_page, TEXT, 4095),
@@ -134,6 +135,7 @@ static const char *take(struct lu_params *p, const struct param *param, const ch
 	case ID:
 		return take_id(field, value, len, param->max);
 	case TEXT:
+	case PATH:
 		return len > param->max ? "is too long" : take_text(field, value, len);
 	case BOOL:
 		return take_bool(field, value, len);
@@ -158,7 +160,7 @@ static enum lu_params_result parse_one(const char *text, size_t len, struct lu_p
 			 (int)(name_len < 40 ? name_len : 40), text);
 		return LU_PARAMS_UNKNOWN;
 	}
-	if (!equals || name_len + 1 == len)
+	if (!equals || (name_len + 1 == len && param->type != PATH))
 		why = "has no value";
 	else
 		why = take(p, param, equals + 1, len - name_len - 1);
@@ -189,10 +191,15 @@ enum lu_params_result lu_params_parse(const char *text, struct lu_params *p, cha
 void lu_params_free(struct lu_params *p)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		if (table[i].type == ID || table[i].type == TEXT)
+		if (table[i].type == ID || table[i].type == TEXT || table[i].type == PATH)
 			free(*(char **)(void *)((char *)p + table[i].offset));
 	}
 	memset(p, 0, sizeof(*p));
+}
+
+bool lu_path_is_none(const char *path)
+{
+	return strcmp(path, "NONE") == 0 || strncmp(path, "NONE:", 5) == 0;
 }
 
 bool bsoflags_parse(const char *text, uint32_t *flags)

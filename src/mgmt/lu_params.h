@@ -33,6 +33,9 @@ enum lu_params_result lu_params_parse(const char *text, struct lu_params *params
 				      size_t size);
 void lu_params_free(struct lu_params *params);
 
+/* "NONE" or "NONE:something", which stand for a drive without a medium. */
+bool lu_path_is_none(const char *path);
+
 /* "sync", "direct", "sync:direct" (or with a comma) as TGT_BS_OPEN_*; false: something else. */
 bool bsoflags_parse(const char *text, uint32_t *flags);
 

@@ -27,6 +27,12 @@ static bool reopens(const struct lu_params *p)
 	return p->path || p->bsopts || p->bsoflags;
 }
 
+/* The medium is to be taken out. */
+static bool ejects(const struct lu_params *p)
+{
+	return p->path && (!*p->path || lu_path_is_none(p->path));
+}
+
 static void free_update(struct update *u)
 {
 	lu_params_free(&u->params);
@@ -67,7 +73,7 @@ static const char *check_size(struct lu *lu, struct lu_number *size)
 	return NULL;
 }
 
-static const char *check_reopen(const struct lu *lu, const struct lu_params *p)
+static const char *check_reopen(const struct lu *lu, const struct lu_params *p, bool force)
 {
 	if (!reopens(p))
 		return NULL;
@@ -75,7 +81,9 @@ static const char *check_reopen(const struct lu *lu, const struct lu_params *p)
 		return "the controller has no store";
 	if (p->path && !lu->removable)
 		return "path: the medium is not removable";
-	if (p->path && lu_removal_prevented(lu))
+	if (ejects(p) && lu->commands->device_type != 0)
+		return "path: only a disk's medium can be taken out so";
+	if (p->path && lu->medium && lu_removal_prevented(lu) && !force)
 		return "path: an initiator prevents the removal of the medium";
 	if (p->mode_page || p->size.set)
 		return "path, bsopts and bsoflags go with neither mode_page nor size in one "
@@ -83,9 +91,9 @@ static const char *check_reopen(const struct lu *lu, const struct lu_params *p)
 	return NULL;
 }
 
-static const char *check(struct lu *lu, struct lu_params *p)
+static const char *check(struct lu *lu, struct lu_params *p, bool force)
 {
-	const char *why = check_reopen(lu, p);
+	const char *why = check_reopen(lu, p, force);
 
 	if (!why)
 		why = check_store_params(lu, p);
@@ -162,6 +170,8 @@ static void change_mode_data(struct lu *lu, const struct lu_params *p)
 	/* an initiator may have changed it, or saved another one, which stays */
 	if (p->sense_format.set && mode_set_d_sense(lu, lu->sense_descriptor))
 		changed = true;
+	if (p->readonly.set)
+		lu->readonly_wanted = p->readonly.value;
 	SET_NUMBER(lu->readonly, p->readonly, changed);
 	if (changed)
 		lu_establish_ua(lu, ASC_MODE_PARAMETERS_CHANGED, 0);
@@ -259,8 +269,16 @@ static bool reopen(struct update *u)
 		return false;
 	u->timer.fn = reopening_is_slow;
 	reactor_timer_arm(reactor_self(), &u->timer, MGMT_OPEN_WAIT_MS);
-	lu_reopen(lu, p->path ? p->path : lu->path, p->bsopts ? p->bsopts : lu->bsopts,
-		  u->open_flags, reopened, u);
+	lu_reopen(lu,
+		  &(struct lu_opening){
+		      .path = p->path ? p->path : lu->path,
+		      .bsopts = p->bsopts ? p->bsopts : lu->bsopts,
+		      .flags = u->open_flags,
+		      .empty = p->path ? ejects(p) : store_is_empty(lu->store),
+		      .loads = p->path,
+		      .force = r->args.force,
+		  },
+		  reopened, u);
 	return true;
 }
 
@@ -285,7 +303,7 @@ void mgmt_lu_update(struct mgmt_request *r)
 	}
 	u->request = r;
 	result = lu_params_parse(r->args.params, &u->params, error, sizeof(error));
-	why = result == LU_PARAMS_OK ? check(r->lu, &u->params) : error;
+	why = result == LU_PARAMS_OK ? check(r->lu, &u->params, r->args.force) : error;
 	if (!why && r->args.params && *r->args.params) {
 		begin(u);
 		return;

@@ -277,10 +277,11 @@ static bool init_lu(struct lu *lu, const struct lu_config *config)
 	lu->block_size = config->block_size ? config->block_size : 512;
 	lu->block_shift = (uint8_t)__builtin_ctz(lu->block_size);
 	lu->online = lu->store_online = lu->started = true;
+	lu->removable = config->empty;
 	lu->home = (config->target->tid + config->lun) % reactors_count();
 	lu->refs = 1;
 	lu->store_users = 1;
-	if ((config->path && !(lu->path = strdup(config->path))) ||
+	if ((config->path && !config->empty && !(lu->path = strdup(config->path))) ||
 	    (config->bsopts && !(lu->bsopts = strdup(config->bsopts))))
 		return false;
 	return !init_slices(lu);
@@ -289,6 +290,8 @@ static bool init_lu(struct lu *lu, const struct lu_config *config)
 const char *lu_take_limits(struct lu *lu)
 {
 	sbc_set_limits(lu);
+	if (store_geometry(lu->store).flags & TGT_BS_GEO_NO_MEDIUM)
+		return NULL;
 	if (!lu_blocks_of(lu, store_geometry(lu->store).size))
 		return "the medium is smaller than one block";
 	if (lu->io_alignment > BUF_MAX_PIECE || !lu->max_transfer_blocks)
@@ -408,11 +411,12 @@ void lu_create(const struct lu_config *config,
 	struct lu *lu = calloc(1, sizeof(*lu));
 	struct store_config store = {
 	    .module = config->module,
-	    .path = config->path,
+	    .path = config->empty ? NULL : config->path,
 	    .bsopts = config->bsopts,
 	    .open_flags = config->open_flags,
 	    .block_size = config->block_size ? config->block_size : 512,
 	    .size = config->size,
+	    .empty = config->empty,
 	};
 
 	if (!c || !lu || config->lun > LUN_MAX || !good_block_size(config->block_size)) {

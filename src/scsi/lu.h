@@ -79,6 +79,7 @@ struct lu {
 	bool volatile_cache;          /* what is written needs FLUSH to be durable */
 	uint32_t tape_block_length;   /* tapes: bytes of a fixed block, 0: there are none */
 	atomic_bool readonly;         /* by the operator or the store */
+	bool readonly_wanted;         /* by the operator */
 	bool removable;
 	bool thin;                /* thin provisioning reported, UNMAP allowed */
 	atomic_bool online;       /* the operator's wish */
@@ -121,6 +122,7 @@ struct lu_config {
 	uint32_t open_flags;
 	uint32_t block_size; /* 0: 512 */
 	uint64_t size;       /* 0: the store's */
+	bool empty;          /* a removable disk without a medium; path doesn't count */
 };
 
 /*
@@ -184,13 +186,21 @@ void lu_exclusive_end(struct lu_exclusive *exclusive,
 void lu_change(struct lu *lu, void (*change)(struct lu *lu, void *arg), void (*done)(void *arg),
 	       void *arg);
 
+/* How a store is to be opened anew.  Strings are copied, either may be NULL. */
+struct lu_opening {
+	const char *path, *bsopts;
+	uint32_t flags; /* TGT_BS_OPEN_* */
+	bool empty;     /* there is no medium (of a disk): nothing is opened */
+	bool loads;     /* the medium comes in, also when it had been ejected */
+	bool force;     /* also while initiators prevent the removal */
+};
+
 /*
- * Opens the LU's store anew, with another path, other bsopts (either may be NULL) or flags, and
- * lets the old one go; then done(arg, error) on the calling reactor.  error (valid during the call)
- * says why not, NULL: it is done; when it failed the LU goes on as it was.  Another path is another
- * medium, and initiators are told so.  Control reactor.
+ * Opens the LU's store anew, and lets the old one go; then done(arg, error) on the calling reactor.
+ * error (valid during the call) says why not, NULL: it is done; when it failed the LU goes on as it
+ * was.  Another path is another medium, and initiators are told so.  Control reactor.
  */
-void lu_reopen(struct lu *lu, const char *path, const char *bsopts, uint32_t open_flags,
+void lu_reopen(struct lu *lu, const struct lu_opening *how,
 	       void (*done)(void *arg, const char *error), void *arg);
 
 /* Keeps the store of an LU open while something is asked of it that is no task's; any thread. */

@@ -12,6 +12,7 @@ struct reopening {
 	struct lu *lu;
 	char *path, *bsopts;
 	uint32_t flags;
+	bool loads, force;
 	struct store *store; /* the new one; after the exchange the one to close */
 	bool failed;
 	char error[256];
@@ -52,34 +53,62 @@ static void fail(struct reopening *r, const char *why)
 		(b) = swap_;                                                                       \
 	} while (0)
 
-static void tell_initiators(struct lu *lu, bool other_medium)
+static bool is_empty(const struct tgt_bs_geometry *g)
+{
+	return g->flags & TGT_BS_GEO_NO_MEDIUM;
+}
+
+/* What was a drive without a medium has no capacity that could change (SBC-4 5.20). */
+static void take_size(struct lu *lu, const struct tgt_bs_geometry *g, bool was_there)
+{
+	if (lu->commands->device_type != 0)
+		return;
+	if (was_there && !is_empty(g))
+		lu_set_size(lu, g->size);
+	else
+		lu->blocks = lu_blocks_of(lu, g->size);
+}
+
+static void take_medium(struct lu *lu, bool same, bool loads)
 {
 	const struct tgt_bs_geometry g = store_geometry(lu->store);
+	bool was_there = lu->medium;
 
-	lu->medium = !(g.flags & TGT_BS_GEO_NO_MEDIUM);
+	take_size(lu, &g, was_there);
+	lu->medium = !is_empty(&g) && (was_there || loads);
 	mode_refresh_cache(lu);
-	if (lu->commands->device_type == 0)
-		lu_set_size(lu, g.size);
-	if (!store_can(lu->store, TGT_BS_CAN_WRITE))
-		lu->readonly = true;
-	if (other_medium && lu->medium)
-		lu_establish_ua(lu, ASC_NOT_READY_TO_READY_CHANGE, 0);
+	if (!lu->medium)
+		return;
+	/* the write protection of the medium before doesn't stay */
+	lu->readonly = lu->readonly_wanted || !store_can(lu->store, TGT_BS_CAN_WRITE);
+	if (same && was_there)
+		return;
+	lu->started = true;
+	lu_establish_ua(lu, ASC_NOT_READY_TO_READY_CHANGE, 0);
+}
+
+/* Why the exchange can't be; NULL: it can. */
+static const char *check_exchange(const struct lu *lu, bool removes, bool force)
+{
+	if (lu->passthrough)
+		return "a device that is passed through stays the same: make the LUN anew";
+	if (atomic_load(&lu->removed) || atomic_load(&lu->fences) ||
+	    atomic_load(&lu->store_users) > 1)
+		return "commands still run on the old store";
+	if (removes && !force && lu_removal_prevented(lu))
+		return "an initiator prevents the removal of the medium";
+	return NULL;
 }
 
 /* Nothing runs on the LU but what its old store does not give back: then that must stay. */
 static void exchange(struct lu *lu, void *arg)
 {
 	struct reopening *r = arg;
-	bool other_medium = !lu->path || !r->path || strcmp(lu->path, r->path) != 0;
-	const char *why;
+	bool same = lu->path && r->path && strcmp(lu->path, r->path) == 0;
+	const char *why = check_exchange(lu, !same && lu->medium, r->force);
 
-	if (lu->passthrough) {
-		fail(r, "a device that is passed through stays the same: make the LUN anew");
-		return;
-	}
-	if (atomic_load(&lu->removed) || atomic_load(&lu->fences) ||
-	    atomic_load(&lu->store_users) > 1) {
-		fail(r, "commands still run on the old store");
+	if (why) {
+		fail(r, why);
 		return;
 	}
 	SWAP(lu->store, r->store);
@@ -94,7 +123,7 @@ static void exchange(struct lu *lu, void *arg)
 	SWAP(lu->bsopts, r->bsopts);
 	SWAP(lu->store_flags, r->flags);
 	lu->failed = false;
-	tell_initiators(lu, other_medium);
+	take_medium(lu, same, r->loads);
 }
 
 static void opened(void *owner, struct store *store, const char *error)
@@ -112,22 +141,26 @@ static void opened(void *owner, struct store *store, const char *error)
 	lu_change(lu, exchange, exchanged, r);
 }
 
-void lu_reopen(struct lu *lu, const char *path, const char *bsopts, uint32_t open_flags,
+void lu_reopen(struct lu *lu, const struct lu_opening *how,
 	       void (*done)(void *arg, const char *error), void *arg)
 {
 	struct reopening *r = calloc(1, sizeof(*r));
 	struct store_config config = {
 	    .module = (struct store_module *)(uintptr_t)store_module(lu->store),
-	    .path = path,
-	    .bsopts = bsopts,
-	    .open_flags = open_flags,
+	    .path = how->empty ? NULL : how->path,
+	    .bsopts = how->bsopts,
+	    .open_flags = how->flags,
 	    .block_size = lu->block_size,
+	    .empty = how->empty,
 	};
 
-	if (!r || (path && !(r->path = strdup(path))) || (bsopts && !(r->bsopts = strdup(bsopts))))
+	if (!r || (config.path && !(r->path = strdup(config.path))) ||
+	    (how->bsopts && !(r->bsopts = strdup(how->bsopts))))
 		abort();
 	r->lu = lu;
-	r->flags = open_flags;
+	r->flags = how->flags;
+	r->loads = how->loads;
+	r->force = how->force;
 	r->done = done;
 	r->arg = arg;
 	lu_ref(lu);

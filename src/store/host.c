@@ -30,6 +30,7 @@ struct store_channel {
 struct store {
 	struct store_module *module;
 	void *handle;
+	bool empty; /* there is no handle */
 	char *path;
 	uint32_t open_flags, block_size;
 	uint64_t size;
@@ -62,6 +63,11 @@ const struct store_module *store_module(const struct store *store)
 	return store->module;
 }
 
+bool store_is_empty(const struct store *store)
+{
+	return store->empty;
+}
+
 uint32_t store_capabilities(const struct store *store)
 {
 	return store->capabilities;
@@ -82,8 +88,12 @@ int store_refresh_geometry(struct store *store)
 {
 	struct tgt_bs_geometry geometry = {.struct_size = sizeof(geometry)};
 	const struct tgt_bs_module *m = &store->module->descriptor;
-	int err = m->geometry ? m->geometry(store->handle, &geometry) : 0;
+	int err = 0;
 
+	if (store->empty)
+		geometry.flags = TGT_BS_GEO_NO_MEDIUM;
+	else if (m->geometry)
+		err = m->geometry(store->handle, &geometry);
 	if (err)
 		return err;
 	pthread_mutex_lock(&store->lock);
@@ -100,6 +110,8 @@ static uint32_t effective_capabilities(const struct store *store)
 		caps &= ~TGT_BS_CAN_WRITE;
 	if (!(store->geometry.flags & TGT_BS_GEO_DISCARD))
 		caps &= ~TGT_BS_CAN_DISCARD;
+	if (store->empty)
+		caps &= ~TGT_BS_CAN_FLUSH;
 	return caps;
 }
 
@@ -138,6 +150,8 @@ static void open_channel(void *arg, struct reactor *reactor)
 	c->store = store;
 	list_init(&c->turn_end.link);
 	c->turn_end.fn = run_turn_end;
+	if (store->empty)
+		return;
 	if (m->thread_model == TGT_BS_REACTOR && m->channel_open)
 		c->error =
 		    m->channel_open(store->handle, (struct tgt_bs_reactor *)reactor, &c->channel);
@@ -163,7 +177,7 @@ static void open_returned(struct message *message)
 {
 	struct store *store = container_of(message, struct store, message);
 
-	if (!store->handle)
+	if (!store->handle && !store->empty)
 		open_failed(store);
 	else
 		reactors_visit(open_channel, channels_opened, store);
@@ -182,13 +196,17 @@ static void open_on_worker(struct work *work)
 	    .size = store->size,
 	    .block_size = store->block_size,
 	};
-	int err =
-	    store->error[0] ? -EINVAL : m->open(&args, &store->handle, store->error, ERROR_SIZE);
+	int err = 0;
 
+	if (store->error[0])
+		err = -EINVAL;
+	else if (!store->empty)
+		err = m->open(&args, &store->handle, store->error, ERROR_SIZE);
 	if (err) {
 		if (!store->error[0])
 			snprintf(store->error, ERROR_SIZE, "%s", strerror(-err));
 		store->handle = NULL;
+		store->empty = false;
 	} else if ((err = store_refresh_geometry(store))) {
 		snprintf(store->error, ERROR_SIZE, "no geometry: %s", strerror(-err));
 		m->close(store->handle);
@@ -204,7 +222,7 @@ static void check_config(struct store *store, const struct store_config *config)
 {
 	const struct tgt_bs_module *m = &config->module->descriptor;
 
-	if (!config->path && m->capabilities & TGT_BS_NEEDS_PATH)
+	if (!config->path && !config->empty && m->capabilities & TGT_BS_NEEDS_PATH)
 		snprintf(store->error, ERROR_SIZE, "store %s needs a path", m->name);
 	else if (config->open_flags & TGT_BS_OPEN_SYNC && !(m->capabilities & TGT_BS_FLAG_SYNC))
 		snprintf(store->error, ERROR_SIZE, "store %s has no flag sync", m->name);
@@ -230,6 +248,7 @@ void store_open(const struct store_config *config, const struct store_events *ev
 	store->open_flags = config->open_flags;
 	store->block_size = config->block_size;
 	store->size = config->size;
+	store->empty = config->empty;
 	store->events = events;
 	store->owner = owner;
 	store->opened = done;
@@ -274,7 +293,8 @@ static void close_on_worker(struct work *work)
 	struct store *store = container_of(work, struct store, work);
 
 	work_gate_drain(&store->gate);
-	store->module->descriptor.close(store->handle);
+	if (!store->empty)
+		store->module->descriptor.close(store->handle);
 	store->message.fn = close_returned;
 	reactor_send(store->origin, &store->message);
 }
@@ -411,6 +431,12 @@ void store_submit(struct store *store, struct store_request *r)
 	r->reactor = self;
 	r->bs.flags &= (uint16_t)~TGT_BS_REQ_MAY_BLOCK;
 	atomic_store_explicit(&r->state, STATE_SUBMITTING, memory_order_relaxed);
+	if (store->empty) {
+		r->bs.status = TGT_BS_ERR_NO_MEDIUM;
+		atomic_store_explicit(&r->state, STATE_COMPLETED, memory_order_relaxed);
+		deliver(r);
+		return;
+	}
 	if (m->thread_model == TGT_BS_WORKER) {
 		to_worker(r);
 		return;
@@ -429,7 +455,8 @@ void store_cancel(struct store_request *r)
 {
 	const struct tgt_bs_module *m = &r->store->module->descriptor;
 
-	if (m->cancel && m->thread_model == TGT_BS_REACTOR && !(r->bs.flags & TGT_BS_REQ_MAY_BLOCK))
+	if (m->cancel && !r->store->empty && m->thread_model == TGT_BS_REACTOR &&
+	    !(r->bs.flags & TGT_BS_REQ_MAY_BLOCK))
 		m->cancel(r->store->handle, r->store->channels[reactor_id(r->reactor)].channel,
 			  &r->bs);
 }

@@ -32,6 +32,9 @@ struct store_config {
 	uint32_t open_flags;
 	uint32_t block_size;
 	uint64_t size;
+	/* Nothing is opened: an instance without a medium (TGT_BS_GEO_NO_MEDIUM), for a drive
+	 * that is empty; its requests end so. */
+	bool empty;
 };
 
 /*
@@ -49,6 +52,8 @@ void store_close(struct store *store, void (*done)(void *arg), void *arg);
 void store_finish(struct store *store, void (*done)(void *arg), void *arg);
 
 const struct store_module *store_module(const struct store *store);
+/* Opened as empty. */
+bool store_is_empty(const struct store *store);
 /* As read at open, and again by store_refresh_geometry() (any thread). */
 struct tgt_bs_geometry store_geometry(const struct store *store);
 int store_refresh_geometry(struct store *store);

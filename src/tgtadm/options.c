@@ -57,7 +57,7 @@ static const struct option_row {
     {"user", 'u', TEXT, "user", 0, "NAME", "account"},
     {"password", 'p', TEXT, "password", 0, "SECRET", "its CHAP secret"},
     {"host", 'H', IGNORED, NULL, INT_MAX, "HOST", "taken for compatibility"},
-    {"force", 'F', FLAG, "force", 0, NULL, "delete although it is in use"},
+    {"force", 'F', FLAG, "force", 0, NULL, "delete, or take out, although it is in use"},
     {"params", 'P', TEXT, "params", 0, "KEY=VALUE,...", "what to change"},
     {"bus", 'B', IGNORED, NULL, 0, "BUS", "taken for compatibility"},
     {"device-type", 'Y', DEVICE_TYPE, "device_type", 0, "TYPE", "disk (default), tape, pt"},

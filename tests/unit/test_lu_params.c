@@ -68,6 +68,18 @@ static void values_may_hold_equals_signs(void **state)
 	assert_string_equal(params.bsoflags, "sync:direct");
 }
 
+/* Only a path may be empty: there is no medium then. */
+static void a_path_may_be_empty(void **state)
+{
+	(void)state;
+	good("path=,online=1");
+	assert_string_equal(params.path, "");
+	assert_true(params.online.set);
+	assert_int_equal(parse("bsopts="), LU_PARAMS_BAD);
+	assert_true(lu_path_is_none("NONE") && lu_path_is_none("NONE:a"));
+	assert_false(lu_path_is_none("NONESUCH") || lu_path_is_none("/NONE"));
+}
+
 static void the_last_one_counts(void **state)
 {
 	(void)state;
@@ -165,6 +177,7 @@ int main(void)
 	    cmocka_unit_test_teardown(nothing_is_fine, drop),
 	    cmocka_unit_test_teardown(texts_are_cut_to_their_fields, drop),
 	    cmocka_unit_test_teardown(values_may_hold_equals_signs, drop),
+	    cmocka_unit_test_teardown(a_path_may_be_empty, drop),
 	    cmocka_unit_test_teardown(the_last_one_counts, drop),
 	    cmocka_unit_test_teardown(truth_has_several_names, drop),
 	    cmocka_unit_test_teardown(numbers_have_limits, drop),

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "iscsi/control.h"
+#include "mgmt/port_group.h"
 #include "mgmt/request.h"
 #include "scsi/commands.h"
 #include "store/store.h"
@@ -138,10 +139,12 @@ json_t *show_target(const struct iscsi_target *target)
 {
 	const struct target *t = target->scsi;
 
-	return json_pack(
-	    "{s:i, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o}", "tid", t->tid, "name",
-	    mgmt_text(t->name), "driver", "iscsi", "state", t->ready ? "ready" : "offline",
-	    "nop_interval", number_parameter(target, "nop_interval"), "nop_count",
-	    number_parameter(target, "nop_count"), "nexuses", show_sessions(target), "luns",
-	    show_luns(t), "accounts", show_accounts(target), "acl", show_acl(target));
+	return json_pack("{s:i, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:i}", "tid",
+			 t->tid, "name", mgmt_text(t->name), "driver", "iscsi", "state",
+			 t->ready ? "ready" : "offline", "nop_interval",
+			 number_parameter(target, "nop_interval"), "nop_count",
+			 number_parameter(target, "nop_count"), "nexuses", show_sessions(target),
+			 "luns", show_luns(t), "accounts", show_accounts(target), "acl",
+			 show_acl(target), "port_groups", show_port_groups(t), "tpgs", show_tpgs(t),
+			 "transition_time", target_ports(t)->transition_time);
 }

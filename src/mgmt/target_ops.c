@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "iscsi/control.h"
+#include "mgmt/port_group.h"
 #include "mgmt/request.h"
 #include "mgmt/show.h"
 #include "util/log.h"
@@ -101,10 +102,16 @@ static void target_update(struct mgmt_request *r)
 {
 	const struct mgmt_args *a = &r->args;
 
-	if (!a->name || !a->value)
+	if (a->params && *a->params && !a->name)
+		port_group_update(r);
+	else if (!a->name || !a->value)
 		mgmt_refuse(r, "update needs \"name\" and \"value\"");
 	else if (strcmp(a->name, "state") == 0)
 		update_state(r, a->value);
+	else if (strcmp(a->name, "tpgs") == 0)
+		port_group_set_tpgs(r, a->value);
+	else if (strcmp(a->name, "transition_time") == 0)
+		port_group_set_transition_time(r, a->value);
 	else if (!is_parameter(a->name))
 		mgmt_invalid(r, "a target has no parameter \"%.40s\"", a->name);
 	else if (iscsi_param_set(r->target, a->name, a->value))

@@ -16,6 +16,8 @@ extern const struct opcode_row spc_rows[];
 extern const struct opcode_row spc_medium_rows[];
 extern const struct opcode_row spc_no_medium_rows[];
 extern const struct opcode_row spc_no_lu_rows[];
+/* alua_commands.c: REPORT and SET TARGET PORT GROUPS */
+extern const struct opcode_row alua_rows[];
 /* rsoc.c: REPORT SUPPORTED OPERATION CODES and TASK MANAGEMENT FUNCTIONS */
 extern const struct opcode_row rsoc_rows[];
 /* mode.c: MODE SENSE/SELECT(6/10); log.c: LOG SENSE */
@@ -89,6 +91,8 @@ size_t vpd_put_scsi_ports(uint8_t *at, const struct scsi_task *t);
 void vpd_inquiry(struct scsi_task *t, uint8_t page, uint16_t allocation_length);
 /* Byte 0 of INQUIRY data: peripheral qualifier and device type. */
 uint8_t spc_peripheral(const struct scsi_task *t);
+/* TPGS, in byte 5 of INQUIRY data: implicit, or implicit and explicit asymmetric access. */
+uint8_t spc_tpgs(const struct lu *lu);
 
 /* ---- limits that VPD B0 reports and the commands enforce ---- */
 /* Sets io_alignment, max_transfer_blocks and volatile_cache from the store's geometry.  lu_create()

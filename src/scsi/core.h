@@ -43,6 +43,13 @@ void exclusive_run(struct scsi_task *t, void (*run)(struct scsi_task *t));
 /* Ends the operation of a task that ends, or gives it up if it waits for its turn. */
 void exclusive_finish(struct scsi_task *t);
 
+/*
+ * A task that waits for something else than its LU steps aside: it is in nobody's way, and free to
+ * be ended.  NULL: out of memory.  Once it is back the handle is gone; NULL: the task is, too.
+ */
+struct task_aside *task_step_aside(struct scsi_task *t);
+struct scsi_task *task_step_back(struct task_aside *aside);
+
 /* ---- nexus.c ---- */
 /* The I_T_L nexus, made on first use; NULL when out of memory. */
 struct itl *itl_get(struct nexus *nexus, struct lu *lu);

@@ -265,6 +265,39 @@ void exclusive_finish(struct scsi_task *t)
 		lu_exclusive_end(&x->exclusive, task_released);
 }
 
+/* ---- a task that waits for something else ---- */
+
+/* It never gets as far as to begin: what ends the task early finds it as one that waits. */
+struct task_aside {
+	struct task_exclusive exclusive;
+};
+
+struct task_aside *task_step_aside(struct scsi_task *t)
+{
+	struct task_aside *aside = calloc(1, sizeof(*aside));
+
+	if (!aside)
+		return NULL;
+	aside->exclusive.task = t;
+	t->exclusive = &aside->exclusive.exclusive;
+	t->state = TASK_QUEUED;
+	if (t->counted)
+		queue_uncount(t);
+	return aside;
+}
+
+struct scsi_task *task_step_back(struct task_aside *aside)
+{
+	struct scsi_task *t = aside->exclusive.task;
+
+	if (t) {
+		t->exclusive = NULL;
+		t->state = TASK_RUNNING;
+	}
+	free(aside);
+	return t;
+}
+
 /* ---- a change by management ---- */
 
 struct lu_changing {

@@ -32,6 +32,7 @@ const struct opcode_row log_rows[] = {
 	.cdb_len = 10,
 	.direction = DATA_IN,
 	.pr = PR_ALLOWED,
+	.flags = ROW_STANDBY,
 	/* page control has no meaning for these pages; SP, PPC and parameter pointers aren't there
 	 */
 	.usage = {0x4d, 0x00, 0xff, 0xff, 0x00, 0x00, 0x00, 0xff, 0xff},

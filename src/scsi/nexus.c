@@ -25,6 +25,9 @@ void nexus_open(struct nexus *nexus, struct target *target, const uint8_t *trans
 	nexus->nr_tasks = 0;
 	memset(&nexus->buffers, 0, sizeof(nexus->buffers));
 	nexus->closing = false;
+	nexus->access_state = ACCESS_OPTIMIZED;
+	nexus->access_gate = 0;
+	nexus_take_access(nexus);
 	list_add_tail(&target->nexuses[reactor_id(nexus->reactor)], &nexus->link);
 }
 

@@ -26,8 +26,10 @@ struct nexus {
 	uint16_t transport_id_len;
 	uint16_t relative_port; /* relative target port identifier */
 	uint16_t portal_group;
-	void *session;     /* the transport's */
-	struct itl **itls; /* by LUN; NULL where not used yet */
+	uint16_t access_gate; /* the ROW_… flag that a row needs in its port's state; 0: none */
+	uint8_t access_state; /* enum access_state: its port's */
+	void *session;        /* the transport's */
+	struct itl **itls;    /* by LUN; NULL where not used yet */
 	uint32_t nr_itls;
 	struct list itl_list; /* all of them, by nexus_link */
 	struct list link;     /* target->nexuses[reactor id] */
@@ -53,7 +55,8 @@ struct itl {
 	struct ua_queue ua;
 };
 
-/* Fills a nexus (session's memory) and links it; its reactor's thread.  transport_id is copied. */
+/* Fills a nexus (session's memory) and links it; its reactor's thread.  session, relative_port and
+ * portal_group are set already; transport_id is copied. */
 void nexus_open(struct nexus *nexus, struct target *target, const uint8_t *transport_id,
 		size_t len);
 

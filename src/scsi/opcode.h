@@ -27,6 +27,13 @@
 #define ROW_OFFLINE (1u << 7) /* also when the LU is offline or fenced */
 #define ROW_LONG (1u << 8)    /* may take long (REPORT SUPPORTED OPERATION CODES timeouts) */
 
+/* Through a port that is neither active/optimized nor active/non-optimized (SPC-5 5.15.2): also
+ * when it is in standby; unavailable or offline; transitioning. */
+#define ROW_STANDBY (1u << 13)
+#define ROW_UNAVAILABLE (1u << 14)
+#define ROW_TRANSITIONING (1u << 15)
+#define ROW_ANY_ACCESS (ROW_STANDBY | ROW_UNAVAILABLE | ROW_TRANSITIONING)
+
 /* Who may send it under a persistent reservation of another nexus (SPC-5 table 65, SBC-4 table 14).
  */
 enum pr_rule {

@@ -33,6 +33,8 @@ enum pt_time { PT_NORMAL = 0, PT_SLOW, PT_LONG };
 #define PT_SPLIT (1u << 3)   /* READ, WRITE: may be sent in parts of whole blocks */
 #define PT_TELL (1u << 4)    /* changed mode parameters: the other nexuses hear of it */
 #define PT_OFFLINE (1u << 5) /* answered even when the device is gone */
+#define PT_STANDBY (1u << 6) /* ROW_STANDBY */
+#define PT_ACCESS (1u << 7)  /* ROW_ANY_ACCESS */
 
 struct pt_route {
 	uint8_t opcode;

@@ -50,10 +50,10 @@ static void change(struct scsi_task *t, size_t at, uint8_t clear, uint8_t set)
 /* 6.7.2: the task sets, the ports and the LUNs are the core's. */
 static void put_right_standard(struct scsi_task *t)
 {
-	change(t, 3, 0, 0x20 | 0x10);    /* NORMACA, HISUP */
-	change(t, 5, 0x30 | 0x08, 0x10); /* TPGS: implicit; no 3PC */
-	change(t, 6, 0x10, 0);           /* MULTIP */
-	change(t, 7, 0, 0x02);           /* CMDQUE */
+	change(t, 3, 0, 0x20 | 0x10);               /* NORMACA, HISUP */
+	change(t, 5, 0x30 | 0x08, spc_tpgs(t->lu)); /* TPGS; no 3PC */
+	change(t, 6, 0x10, 0);                      /* MULTIP */
+	change(t, 7, 0, 0x02);                      /* CMDQUE */
 }
 
 /* 7.7.7: HEADSUP, ORDSUP, SIMPSUP */

@@ -41,31 +41,31 @@ static const struct pt_route routes[] = {
     {.opcode = 0x00, ALSO(PT_AGAIN), .name = "TEST UNIT READY"},
     {.opcode = 0x03,
      IN,
-     ALSO(PT_SKIP_UA | PT_OFFLINE),
+     ALSO(PT_SKIP_UA | PT_OFFLINE | PT_ACCESS),
      .run = passthrough_request_sense,
      .name = "REQUEST SENSE"},
     {.opcode = 0x12,
      IN,
-     ALSO(PT_SKIP_UA | PT_OFFLINE),
+     ALSO(PT_SKIP_UA | PT_OFFLINE | PT_ACCESS),
      .run = passthrough_inquiry,
      .name = "INQUIRY"},
-    {.opcode = 0x15, OUT, WRITES, ALSO(PT_TELL), .name = "MODE SELECT(6)"},
+    {.opcode = 0x15, OUT, WRITES, ALSO(PT_TELL | PT_STANDBY), .name = "MODE SELECT(6)"},
     {.opcode = 0x16, KEPT, .name = "RESERVE(6)"},
     {.opcode = 0x17, KEPT, .name = "RELEASE(6)"},
-    {.opcode = 0x1a, IN, READS, ALSO(PT_AGAIN), .name = "MODE SENSE(6)"},
-    {.opcode = 0x1c, IN, READS, .name = "RECEIVE DIAGNOSTIC RESULTS"},
-    {.opcode = 0x1d, ANY, WRITES, LONG, .name = "SEND DIAGNOSTIC"},
+    {.opcode = 0x1a, IN, READS, ALSO(PT_AGAIN | PT_STANDBY), .name = "MODE SENSE(6)"},
+    {.opcode = 0x1c, IN, READS, ALSO(PT_STANDBY), .name = "RECEIVE DIAGNOSTIC RESULTS"},
+    {.opcode = 0x1d, ANY, WRITES, LONG, ALSO(PT_STANDBY), .name = "SEND DIAGNOSTIC"},
     {.opcode = 0x1e, .run = passthrough_prevent, .name = "PREVENT ALLOW MEDIUM REMOVAL"},
     {.opcode = 0x3b, OUT, WRITES, SLOW, .name = "WRITE BUFFER"},
     {.opcode = 0x3c, IN, READS, .name = "READ BUFFER(10)"},
-    {.opcode = 0x4c, ANY, WRITES, ALSO(PT_KEEPS), .name = "LOG SELECT"},
-    {.opcode = 0x4d, IN, ALSO(PT_AGAIN), .name = "LOG SENSE"},
-    {.opcode = 0x55, OUT, WRITES, ALSO(PT_TELL), .name = "MODE SELECT(10)"},
+    {.opcode = 0x4c, ANY, WRITES, ALSO(PT_KEEPS | PT_STANDBY), .name = "LOG SELECT"},
+    {.opcode = 0x4d, IN, ALSO(PT_AGAIN | PT_STANDBY), .name = "LOG SENSE"},
+    {.opcode = 0x55, OUT, WRITES, ALSO(PT_TELL | PT_STANDBY), .name = "MODE SELECT(10)"},
     {.opcode = 0x56, KEPT, ON(ALL_BUT_CD), .name = "RESERVE(10)"},
     {.opcode = 0x57, KEPT, ON(ALL_BUT_CD), .name = "RELEASE(10)"},
-    {.opcode = 0x5a, IN, READS, ALSO(PT_AGAIN), .name = "MODE SENSE(10)"},
-    {.opcode = 0x5e, IN, KEPT, .name = "PERSISTENT RESERVE IN"},
-    {.opcode = 0x5f, OUT, KEPT, .name = "PERSISTENT RESERVE OUT"},
+    {.opcode = 0x5a, IN, READS, ALSO(PT_AGAIN | PT_STANDBY), .name = "MODE SENSE(10)"},
+    {.opcode = 0x5e, IN, KEPT, ALSO(PT_STANDBY), .name = "PERSISTENT RESERVE IN"},
+    {.opcode = 0x5f, OUT, KEPT, ALSO(PT_STANDBY), .name = "PERSISTENT RESERVE OUT"},
     {.opcode = 0x83, REFUSE(THIRD_PARTY), .name = "EXTENDED COPY"},
     {.opcode = 0x84, REFUSE(THIRD_PARTY), .name = "RECEIVE COPY RESULTS"},
     {.opcode = 0x86, REFUSE(ITS_PORTS), .name = "ACCESS CONTROL IN"},
@@ -88,7 +88,7 @@ static const struct pt_route routes[] = {
      IN,
      READS,
      ON(ALL_BUT_CD),
-     ALSO(PT_AGAIN),
+     ALSO(PT_AGAIN | PT_STANDBY),
      .run = passthrough_opcodes,
      .name = "REPORT SUPPORTED OPERATION CODES"},
     {.opcode = 0xa3,
@@ -102,8 +102,10 @@ static const struct pt_route routes[] = {
     {.opcode = 0xa3, ACTION(0x0f), IN, ON(ALL_BUT_CD), .name = "REPORT TIMESTAMP"},
     {.opcode = 0xa4,
      ACTION(0x0a),
+     OUT,
+     WRITES,
      ON(ALL_BUT_CD),
-     REFUSE(ITS_PORTS),
+     CORE(ITS_PORTS),
      .name = "SET TARGET PORT GROUPS"},
     {.opcode = 0xa4, ACTION(0x0b), ON(ALL_BUT_CD), REFUSE(THIRD_PARTY), .name = "CHANGE ALIASES"},
     {.opcode = 0xa4, ACTION(0x0e), ON(ALL_BUT_CD), REFUSE(ITS_PORTS), .name = "SET PRIORITY"},
@@ -233,7 +235,8 @@ static const struct pt_route routes[] = {
 #define ALL16 ALL4, ALL4, ALL4, ALL4
 
 /* Those of the core that a route may lead to. */
-static const struct opcode_row *const core_tables[] = {spc_rows, rsoc_rows, reserve_rows, pr_rows};
+static const struct opcode_row *const core_tables[] = {spc_rows, alua_rows, rsoc_rows, reserve_rows,
+						       pr_rows};
 
 static struct set {
 	struct opcode_row rows[ROWS_MAX + 1];
@@ -260,6 +263,10 @@ static uint16_t row_flags(const struct pt_route *r)
 		flags |= ROW_SKIP_UA;
 	if (r->flags & PT_OFFLINE)
 		flags |= ROW_OFFLINE;
+	if (r->flags & PT_STANDBY)
+		flags |= ROW_STANDBY;
+	if (r->flags & PT_ACCESS)
+		flags |= ROW_ANY_ACCESS;
 	if (r->pr == PR_WRITE && !(r->flags & PT_KEEPS) && r->where != PT_REFUSED)
 		flags |= ROW_MEDIUM | ROW_WRITES;
 	if (r->time != PT_NORMAL)

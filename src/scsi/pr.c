@@ -104,7 +104,7 @@ void pr_state_free(struct lu *lu)
 #define OUT_ROW(action, title)                                                                     \
 	{                                                                                          \
 		.opcode = 0x5f, .service_action = action, .cdb_len = 10, .direction = DATA_OUT,    \
-		.pr = PR_SPECIAL, .flags = ROW_EXCLUSIVE,                                          \
+		.pr = PR_SPECIAL, .flags = ROW_EXCLUSIVE | ROW_STANDBY,                            \
 		.usage = {0x5f, action, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff},                       \
 		.prepare = pr_prepare_out, .run = pr_run_out,                                      \
 		.name = "PERSISTENT RESERVE OUT, " title, .clause = "SPC-5 6.17",                  \
@@ -112,8 +112,9 @@ void pr_state_free(struct lu *lu)
 #define IN_ROW(action, title)                                                                      \
 	{                                                                                          \
 		.opcode = 0x5e, .service_action = action, .cdb_len = 10, .direction = DATA_IN,     \
-		.pr = PR_ALLOWED, .usage = {0x5e, action, 0, 0, 0, 0, 0, 0xff, 0xff},              \
-		.run = pr_run_in, .name = "PERSISTENT RESERVE IN, " title, .clause = "SPC-5 6.16", \
+		.pr = PR_ALLOWED, .flags = ROW_STANDBY,                                            \
+		.usage = {0x5e, action, 0, 0, 0, 0, 0, 0xff, 0xff}, .run = pr_run_in,              \
+		.name = "PERSISTENT RESERVE IN, " title, .clause = "SPC-5 6.16",                   \
 	}
 
 const struct opcode_row pr_rows[] = {

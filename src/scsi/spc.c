@@ -43,6 +43,11 @@ static void put_identity(uint8_t *data, const struct lu *lu)
 	put_version_descriptors(data + 58, lu->commands->device_type);
 }
 
+uint8_t spc_tpgs(const struct lu *lu)
+{
+	return target_ports(lu->target)->by_command ? 0x30 : 0x10;
+}
+
 /* SPC-5 6.7.2 */
 static void inquiry_standard(struct scsi_task *t, uint16_t allocation_length)
 {
@@ -52,8 +57,8 @@ static void inquiry_standard(struct scsi_task *t, uint16_t allocation_length)
 	data[2] = 0x06;               /* VERSION: SPC-4 */
 	data[3] = 0x20 | 0x10 | 0x02; /* NORMACA, HISUP, format 2 */
 	data[4] = INQUIRY_LENGTH - 5;
-	data[5] = t->lu ? 0x10 : 0; /* TPGS: implicit asymmetric access */
-	data[7] = 0x02;             /* CMDQUE */
+	data[5] = t->lu ? spc_tpgs(t->lu) : 0;
+	data[7] = 0x02; /* CMDQUE */
 	if (t->lu) {
 		put_identity(data, t->lu);
 	} else {
@@ -97,9 +102,14 @@ static void run_test_unit_ready(struct scsi_task *t)
 
 /* Pollable sense data (SPC-5 5.12): the state that the next command that needs the medium would
  * meet. */
-static void lu_state_sense(const struct lu *lu, struct sense *sense)
+static void state_sense(const struct scsi_task *t, struct sense *sense)
 {
-	if (!lu->online || !lu->store_online) {
+	const struct lu *lu = t->lu;
+
+	if (t->nexus->access_gate) {
+		sense->key = KEY_NOT_READY;
+		sense->asc = access_refusal(t->nexus->access_state);
+	} else if (!lu->online || !lu->store_online) {
 		sense->key = KEY_NOT_READY;
 		sense->asc = ASC_LU_NOT_READY_OFFLINE;
 	} else if (lu->store && !lu->medium) {
@@ -126,7 +136,7 @@ void spc_request_sense(struct scsi_task *t)
 		sense.key = KEY_UNIT_ATTENTION;
 		sense.asc = ua_take(&t->itl->ua);
 	} else {
-		lu_state_sense(t->lu, &sense);
+		state_sense(t, &sense);
 	}
 	task_reply(t, data, sense_build(data, &sense, descriptor), t->cdb[4]);
 }
@@ -192,38 +202,11 @@ static void run_send_diagnostic(struct scsi_task *t)
 		task_good(t);
 }
 
-/* SPC-5 6.36: each port in a group of its own, active/optimized. */
-static void run_report_target_port_groups(struct scsi_task *t)
-{
-	const struct target_ports *list = target_ports(t->nexus->target);
-	uint8_t data[8 + 12 * TARGET_PORTS_MAX] = {0};
-	unsigned format = t->cdb[1] >> 5;
-	size_t len = format == 1 ? 8 : 4;
-
-	if (format > 1) {
-		task_invalid_cdb(t, 1, 7);
-		return;
-	}
-	if (format == 1)
-		data[4] = 0x10;
-	for (unsigned i = 0; i < list->count; i++, len += 12) {
-		uint8_t *group = data + len;
-
-		group[0] = 0x00; /* active/optimized */
-		group[1] = 0x01; /* AO_SUP */
-		put_be16(group + 2, list->ports[i].id);
-		group[7] = 1; /* target ports */
-		put_be16(group + 10, list->ports[i].id);
-	}
-	put_be32(data, (uint32_t)(len - 4));
-	task_reply(t, data, len, get_be32(t->cdb + 6));
-}
-
 #define INQUIRY_ROW                                                                                \
 	{                                                                                          \
 		.opcode = 0x12, .service_action = NO_SERVICE_ACTION, .cdb_len = 6,                 \
 		.direction = DATA_IN, .pr = PR_ALLOWED,                                            \
-		.flags = ROW_SKIP_UA | ROW_NO_LU | ROW_OFFLINE,                                    \
+		.flags = ROW_SKIP_UA | ROW_NO_LU | ROW_OFFLINE | ROW_ANY_ACCESS,                   \
 		.usage = {0x12, 0x01, 0xff, 0xff, 0xff}, .run = run_inquiry, .name = "INQUIRY",    \
 		.clause = "SPC-5 6.7",                                                             \
 	}
@@ -231,14 +214,15 @@ static void run_report_target_port_groups(struct scsi_task *t)
 	{                                                                                          \
 		.opcode = 0x03, .service_action = NO_SERVICE_ACTION, .cdb_len = 6,                 \
 		.direction = DATA_IN, .pr = PR_ALLOWED,                                            \
-		.flags = ROW_SKIP_UA | ROW_NO_LU | ROW_OFFLINE, .usage = {0x03, 0x01, 0, 0, 0xff}, \
-		.run = spc_request_sense, .name = "REQUEST SENSE", .clause = "SPC-5 6.40",         \
+		.flags = ROW_SKIP_UA | ROW_NO_LU | ROW_OFFLINE | ROW_ANY_ACCESS,                   \
+		.usage = {0x03, 0x01, 0, 0, 0xff}, .run = spc_request_sense,                       \
+		.name = "REQUEST SENSE", .clause = "SPC-5 6.40",                                   \
 	}
 #define REPORT_LUNS_ROW                                                                            \
 	{                                                                                          \
 		.opcode = 0xa0, .service_action = NO_SERVICE_ACTION, .cdb_len = 12,                \
 		.direction = DATA_IN, .pr = PR_ALLOWED,                                            \
-		.flags = ROW_SKIP_UA | ROW_NO_LU | ROW_OFFLINE,                                    \
+		.flags = ROW_SKIP_UA | ROW_NO_LU | ROW_OFFLINE | ROW_ANY_ACCESS,                   \
 		.usage = {0xa0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}, .run = run_report_luns, \
 		.name = "REPORT LUNS", .clause = "SPC-5 6.33",                                     \
 	}
@@ -253,23 +237,12 @@ const struct opcode_row spc_rows[] = {
 	.cdb_len = 6,
 	.direction = DATA_NONE,
 	.pr = PR_WRITE,
+	.flags = ROW_STANDBY,
 	/* SELFTEST, DEVOFFL, UNITOFFL, and PF, which has no meaning without parameters */
 	.usage = {0x1d, 0x17},
 	.run = run_send_diagnostic,
 	.name = "SEND DIAGNOSTIC",
 	.clause = "SPC-5 6.42",
-    },
-    {
-	.opcode = 0xa3,
-	.service_action = 0x0a,
-	.cdb_len = 12,
-	.direction = DATA_IN,
-	.pr = PR_ALLOWED,
-	.flags = ROW_OFFLINE,
-	.usage = {0xa3, 0xea, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff},
-	.run = run_report_target_port_groups,
-	.name = "REPORT TARGET PORT GROUPS",
-	.clause = "SPC-5 6.36",
     },
     {.run = NULL},
 };

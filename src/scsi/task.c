@@ -188,13 +188,27 @@ void task_parameter_list_length_error(struct scsi_task *t)
 
 /* ---- arrival ---- */
 
+/* SPC-5 4.4.2.4: of a command that the LU doesn't have; a service action is a field of the CDB, as
+ * long as there are others. */
+static enum opcode_result unavailable(const struct scsi_task *t)
+{
+	unsigned count;
+	const struct opcode_row *const *rows = opcode_rows_of(t->lu->commands, t->cdb[0], &count);
+
+	for (unsigned i = 0; i < count; i++) {
+		if (!rows[i]->available || rows[i]->available(t->lu))
+			return OPCODE_BAD_SERVICE_ACTION;
+	}
+	return OPCODE_UNKNOWN;
+}
+
 static bool find_row(struct scsi_task *t)
 {
 	const struct command_set *set = t->lu ? t->lu->commands : &no_lu_commands;
 	enum opcode_result result = opcode_find(set, t->cdb, &t->row);
 
 	if (result == OPCODE_FOUND && t->row->available && t->lu && !t->row->available(t->lu))
-		result = OPCODE_UNKNOWN;
+		result = unavailable(t);
 	if (result == OPCODE_FOUND)
 		return true;
 	t->row = NULL;
@@ -267,6 +281,10 @@ static bool check_ready(struct scsi_task *t)
 {
 	struct lu *lu = t->lu;
 
+	if (t->nexus->access_gate && !(t->row->flags & t->nexus->access_gate)) {
+		task_sense(t, KEY_NOT_READY, access_refusal(t->nexus->access_state));
+		return false;
+	}
 	if (t->row->flags & ROW_OFFLINE)
 		return true;
 	if (!lu->online || !lu->store_online ||

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
+#include <string.h>
 
 #include "tgtadm/print.h"
 
@@ -77,6 +78,32 @@ static void print_accounts(const json_t *accounts)
 	}
 }
 
+/* A target with one port that is as it was made has none of this: so it is with tgt 1.0. */
+static bool has_port_groups(const json_t *groups)
+{
+	const json_t *first = json_array_get(groups, 0);
+
+	return json_array_size(groups) > 1 ||
+	       (first && (strcmp(adm_text(first, "state"), "active/optimized") != 0 ||
+			  adm_true(first, "preferred")));
+}
+
+static void print_port_groups(const json_t *groups)
+{
+	size_t i;
+	json_t *group;
+
+	if (!has_port_groups(groups))
+		return;
+	printf("    Port group information:\n");
+	json_array_foreach(groups, i, group)
+	{
+		printf("        Port group: %lld\n", (long long)adm_number(group, "group"));
+		printf("            State: %s\n", adm_text(group, "state"));
+		printf("            Preferred: %s\n", yes_no(group, "preferred"));
+	}
+}
+
 static void print_target(const json_t *target)
 {
 	long long interval = (long long)adm_number(target, "nop_interval");
@@ -104,6 +131,7 @@ static void print_target(const json_t *target)
 	{
 		printf("        %s\n", json_string_value(row));
 	}
+	print_port_groups(json_object_get(target, "port_groups"));
 }
 
 /* All targets, or the parameters of one. */

@@ -13,6 +13,7 @@ enum need {
 	NO_NEED,
 	NEED_TARGETNAME,
 	NEED_NAME_VALUE,
+	NEED_NAME_VALUE_OR_PARAMS,
 	NEED_INITIATOR,
 	NEED_PORTAL,
 	NEED_USER,
@@ -34,7 +35,7 @@ static const struct rule {
     {MODE_TARGET, OP_SHOW, "t", NO_NEED},
     {MODE_TARGET, OP_BIND, "tIQHB", NEED_INITIATOR},
     {MODE_TARGET, OP_UNBIND, "tIQHB", NEED_INITIATOR},
-    {MODE_TARGET, OP_UPDATE, "tnv", NEED_NAME_VALUE},
+    {MODE_TARGET, OP_UPDATE, "tnvP", NEED_NAME_VALUE_OR_PARAMS},
     {MODE_TARGET, OP_STAT, "t", NO_NEED},
     {MODE_LOGICALUNIT, OP_NEW, "tlbESfyY", NO_NEED},
     {MODE_LOGICALUNIT, OP_DELETE, "tl", NO_NEED},
@@ -122,6 +123,10 @@ static int check_need(const struct adm_options *o, enum need need)
 		if (!adm_used(o, 'T'))
 			return complain("creating new target requires a name, use --targetname");
 		break;
+	case NEED_NAME_VALUE_OR_PARAMS:
+		if (adm_used(o, 'P') && !adm_used(o, 'n') && !adm_used(o, 'v'))
+			break;
+		/* fallthrough */
 	case NEED_NAME_VALUE:
 		if (!adm_used(o, 'n') || !adm_used(o, 'v'))
 			return complain("update operation requires 'name' and 'value' options");

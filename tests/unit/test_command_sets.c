@@ -95,6 +95,7 @@ static void test_controller(void **state)
 	    "REPORT TARGET PORT GROUPS",
 	    "REPORT SUPPORTED OPERATION CODES",
 	    "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS",
+	    "SET TARGET PORT GROUPS",
 	};
 
 	(void)state;
@@ -151,6 +152,7 @@ static void test_reservation_rules(void **state)
 	    {0xa3, 0x0a, PR_ALLOWED},              /* REPORT TARGET PORT GROUPS */
 	    {0xa3, 0x0c, PR_READ},                 /* REPORT SUPPORTED OPERATION CODES */
 	    {0xa3, 0x0d, PR_READ},
+	    {0xa4, 0x0a, PR_WRITE},                /* SET TARGET PORT GROUPS */
 	    {0x03, NO_SERVICE_ACTION, PR_ALLOWED}, /* REQUEST SENSE */
 	    {0x1d, NO_SERVICE_ACTION, PR_WRITE},   /* SEND DIAGNOSTIC */
 	    {0x00, NO_SERVICE_ACTION, PR_ALLOWED}, /* TEST UNIT READY */
@@ -170,6 +172,59 @@ static void test_reservation_rules(void **state)
 			cdb[1] = (uint8_t)want[i].action;
 		assert_int_equal(opcode_find(&disk_commands, cdb, &row), OPCODE_FOUND);
 		assert_int_equal(row->pr, want[i].rule);
+	}
+}
+
+/*
+ * SPC-5 5.15.2: what runs through a port in standby, one that is unavailable or offline, and one
+ * that is transitioning.  The lists say what shall be supported there if it is at all, and let the
+ * device add to them: REPORT SUPPORTED OPERATION CODES and TASK MANAGEMENT FUNCTIONS read nothing
+ * of the medium.
+ */
+static uint16_t access_rule(uint8_t opcode, int action)
+{
+	switch (opcode) {
+	case 0x03: /* REQUEST SENSE */
+	case 0x12: /* INQUIRY */
+	case 0xa0: /* REPORT LUNS */
+		return ROW_ANY_ACCESS;
+	case 0xa3: /* REPORT TARGET PORT GROUPS; SUPPORTED OPERATION CODES, TASK MANAGEMENT */
+		return action == 0x0a                     ? ROW_ANY_ACCESS
+		       : action == 0x0c || action == 0x0d ? ROW_STANDBY | ROW_UNAVAILABLE
+							  : 0;
+	case 0xa4: /* SET TARGET PORT GROUPS */
+		return action == 0x0a ? ROW_STANDBY | ROW_UNAVAILABLE : 0;
+	case 0x15: /* MODE SELECT, MODE SENSE */
+	case 0x1a:
+	case 0x55:
+	case 0x5a:
+	case 0x1c: /* RECEIVE DIAGNOSTIC RESULTS, SEND DIAGNOSTIC */
+	case 0x1d:
+	case 0x4c: /* LOG SELECT, LOG SENSE */
+	case 0x4d:
+	case 0x5e: /* PERSISTENT RESERVE IN, PERSISTENT RESERVE OUT */
+	case 0x5f:
+		return ROW_STANDBY;
+	default:
+		return 0;
+	}
+}
+
+static void test_access_rules(void **state)
+{
+	(void)state;
+	for (unsigned s = 0; s < ARRAY_SIZE(sets); s++) {
+		unsigned count;
+		const struct opcode_row *const *rows = opcode_rows(sets[s], &count);
+
+		for (unsigned i = 0; i < count; i++) {
+			uint16_t want = access_rule(rows[i]->opcode, rows[i]->service_action);
+
+			/* READ and WRITE BUFFER have it by their mode */
+			if ((rows[i]->flags & ROW_ANY_ACCESS) != want && rows[i]->opcode != 0x3b &&
+			    rows[i]->opcode != 0x3c)
+				fail_msg("%s: %s", sets[s]->name, rows[i]->name);
+		}
 	}
 }
 
@@ -219,6 +274,7 @@ int main(void)
 	    cmocka_unit_test(test_rows),           cmocka_unit_test(test_passthrough_routes),
 	    cmocka_unit_test(test_controller),     cmocka_unit_test(test_no_lu),
 	    cmocka_unit_test(test_unit_attention), cmocka_unit_test(test_reservation_rules),
+	    cmocka_unit_test(test_access_rules),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -178,6 +178,11 @@ static void test_request_sense_states(void **state)
 	fake_lu.store_online = false;
 	assert_good(request_sense(&fake_lu, 0));
 	assert_reported(0x02, 0x0412);
+	/* what the port refuses comes before what the unit does */
+	fake_nexus[0].access_gate = ROW_STANDBY;
+	fake_nexus[0].access_state = ACCESS_STANDBY;
+	assert_good(request_sense(&fake_lu, 0));
+	assert_reported(0x02, 0x040b);
 	assert_good(request_sense(NULL, 0));
 	assert_reported(0x05, 0x2500);
 }
@@ -259,41 +264,22 @@ static void test_send_diagnostic(void **state)
 	assert_sense(run_on(&fake_lu, self_test), KEY_HARDWARE_ERROR, 0x3e03);
 }
 
-/* Each port is in a group of its own. */
-static void test_report_several_target_port_groups(void **state)
+/* 6.7.2 TPGS: 01b, and 11b when initiators may change the states too. */
+static void test_inquiry_tpgs(void **state)
 {
-	static struct {
-		struct target_ports list;
-		struct target_port ports[2];
-	} two = {.list = {.count = 2}, .ports = {{.id = 2}, {.id = 0x102}}};
-	static const uint8_t want[] = {0, 0, 0, 24,   0, 0x01, 0, 2, 0, 0, 0, 1, 0, 0,
-				       0, 2, 0, 0x01, 1, 2,    0, 0, 0, 1, 0, 0, 1, 2};
-	uint8_t cdb[12] = {0xa3, 0x0a, [9] = 0xff};
+	static const struct target_ports by_command = {
+	    .count = 1, .by_command = true, .ports = {{.id = 1}}};
+	struct target_ports *list = malloc(sizeof(by_command) + sizeof(struct target_port));
 
 	(void)state;
-	atomic_store(&fake_target.ports, &two.list);
-	assert_good(run_on(&fake_lu, cdb));
+	memcpy(list, &by_command, sizeof(by_command) + sizeof(struct target_port));
+	assert_good(inquiry(&fake_lu, 0, 0));
+	assert_int_equal(said.data[5], 0x10);
+	atomic_store(&fake_target.ports, list);
+	assert_good(inquiry(&fake_lu, 0, 0));
+	assert_int_equal(said.data[5], 0x30);
 	atomic_store(&fake_target.ports, NULL);
-	assert_int_equal(said.len, sizeof(want));
-	assert_memory_equal(said.data, want, sizeof(want));
-}
-
-static void test_report_target_port_groups(void **state)
-{
-	static const uint8_t want[] = {0, 0, 0, 12, 0, 0x01, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1};
-	static const uint8_t extended[] = {0, 0, 0, 16, 0x10, 0, 0, 0, 0, 0x01, 0, 1};
-	uint8_t cdb[12] = {0xa3, 0x0a, [9] = 0xff};
-
-	(void)state;
-	assert_good(run_on(&fake_lu, cdb));
-	assert_int_equal(said.len, sizeof(want));
-	assert_memory_equal(said.data, want, sizeof(want));
-	cdb[1] |= 1 << 5;
-	assert_good(run_on(&fake_lu, cdb));
-	assert_int_equal(said.len, 20);
-	assert_memory_equal(said.data, extended, sizeof(extended));
-	cdb[1] = 0x0a | 2 << 5;
-	assert_invalid_cdb(run_on(&fake_lu, cdb), 1, 7);
+	free(list);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -305,6 +291,7 @@ int main(void)
 	    TEST(test_inquiry_removable_offline),
 	    TEST(test_inquiry_errors),
 	    TEST(test_inquiry_no_lu),
+	    TEST(test_inquiry_tpgs),
 	    TEST(test_request_sense_nothing),
 	    TEST(test_request_sense_unit_attention),
 	    TEST(test_request_sense_states),
@@ -313,8 +300,6 @@ int main(void)
 	    TEST(test_report_luns_errors),
 	    TEST(test_report_luns_clears_luns_changed),
 	    TEST(test_send_diagnostic),
-	    TEST(test_report_target_port_groups),
-	    TEST(test_report_several_target_port_groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

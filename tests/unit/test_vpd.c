@@ -179,7 +179,7 @@ static struct {
 /* As many ports as there can be, the last one with the number 65535. */
 static void make_ports(unsigned count)
 {
-	many.list.count = count;
+	many.list.count = (uint16_t)count;
 	for (unsigned i = 0; i < count; i++)
 		many.ports[i].id = (uint16_t)(65536 - count + i);
 	atomic_store(&fake_target.ports, &many.list);

@@ -45,15 +45,16 @@ def tests() -> tuple[str, ...]:
     return tuple(names)
 
 
-def command(test: str, url: str) -> list[str]:
-    urls = [url, url] if test.startswith("ALL.MultipathIO.") else [url]
+def command(test: str, url: str, other: str | None = None) -> list[str]:
+    """other: the second path of a test that takes two."""
+    urls = [url, other or url] if test.startswith("ALL.MultipathIO.") else [url]
     return [TOOL, "-d", "-S", "-V", "-t", test, *urls]
 
 
-def run_test(test: str, url: str, timeout: float = TIMEOUT) -> Outcome:
+def run_test(test: str, url: str, timeout: float = TIMEOUT, other: str | None = None) -> Outcome:
     """Runs one test in a process of its own."""
     try:
-        done = run(command(test, url), timeout=timeout)
+        done = run(command(test, url, other), timeout=timeout)
     except subprocess.TimeoutExpired as expired:
         text = expired.stdout.decode(errors="replace") if isinstance(expired.stdout, bytes) else ""
         return Outcome("failed", f"no end within {timeout:.0f} s", text)

@@ -31,6 +31,9 @@ extern const struct opcode_row pr_rows[];
 extern const struct opcode_row sbc_rw_rows[];
 extern const struct opcode_row sbc_provisioning_rows[];
 extern const struct opcode_row sbc_rows[];
+/* sbc_format.c: FORMAT UNIT; sanitize.c: SANITIZE */
+extern const struct opcode_row format_rows[];
+extern const struct opcode_row sanitize_rows[];
 /* ssc.c */
 extern const struct opcode_row ssc_rows[];
 
@@ -69,6 +72,14 @@ void reserve_reset(struct lu *lu);
 
 /* For what a bit of the CDB makes a command that conflicts (PR_SPECIAL): sbc.c */
 bool sbc_conflicts_as_write(struct scsi_task *t);
+
+/* ---- medium_state.c: what FORMAT UNIT and SANITIZE do to an LU's readiness ---- */
+/* Fills in key, code and progress when an operation goes on or one that failed has left the medium
+ * unusable; false: neither. */
+bool medium_sense(const struct lu *lu, struct sense *sense);
+/* Finds out whether an operation was interrupted when the LU was last there.  It blocks;
+ * lu_create() calls it. */
+void medium_state_load(struct lu *lu);
 
 /* ---- for passthrough: spc.c, rsoc.c ---- */
 /* REQUEST SENSE, from what the core knows. */

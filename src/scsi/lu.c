@@ -313,6 +313,11 @@ static const char *finish_disk(struct lu *lu, const struct tgt_bs_geometry *g)
 	return NULL;
 }
 
+static bool is_passthrough(const struct lu *lu)
+{
+	return store_module(lu->store)->descriptor.kind == TGT_BS_PASSTHROUGH;
+}
+
 static const char *finish_lu(struct lu *lu)
 {
 	struct tgt_bs_geometry g = store_geometry(lu->store);
@@ -327,12 +332,9 @@ static const char *finish_lu(struct lu *lu)
 	make_identity(lu);
 	if (!error && (mode_state_create(lu) || pr_state_create(lu)))
 		error = "out of memory";
+	if (lu->commands->device_type == 0x00 && !is_passthrough(lu))
+		medium_state_load(lu);
 	return error;
-}
-
-static bool is_passthrough(const struct lu *lu)
-{
-	return store_module(lu->store)->descriptor.kind == TGT_BS_PASSTHROUGH;
 }
 
 static void creation_failed(void *arg)

@@ -21,6 +21,7 @@ struct target;
 struct pr_state;
 struct mode_state;
 struct passthrough;
+struct medium_op;
 
 #define LUN_MAX 16383 /* flat space addressing, SAM-5 4.7.3 */
 
@@ -89,8 +90,12 @@ struct lu {
 	atomic_bool failed;    /* sticky: a flush failed; every medium access ends HARDWARE ERROR */
 	bool sense_descriptor; /* D_SENSE by default (sense_format); the mode page's bit is in mode
 				*/
-	struct mode_state *mode;      /* mode.c: current, saved, default, changeable values */
-	struct pr_state *pr;          /* pr.c; never NULL on an LU that has reservations */
+	struct medium_op *medium_op; /* FORMAT UNIT or SANITIZE under way; NULL: none */
+	uint16_t medium_fault;   /* additional sense code of what one that failed left; 0: none */
+	bool fault_restricted;   /* a sanitize operation in the restricted completion mode left it
+				  */
+	struct mode_state *mode; /* mode.c: current, saved, default, changeable values */
+	struct pr_state *pr;     /* pr.c; never NULL on an LU that has reservations */
 	_Atomic uint64_t reserved_by; /* RESERVE(6)/(10): nexus id of the holder, 0: none */
 	atomic_uint state_generation; /* counts exclusive operations on all of the LU: checks made
 				       * under an older one are made again before a task runs */

@@ -18,6 +18,17 @@ static void put_field_pointer(uint8_t *at, const struct sense *s)
 	put_be16(at + 1, s->field);
 }
 
+/* 4.4.2.4.5: progress indication */
+static void put_specific(uint8_t *at, const struct sense *s)
+{
+	if (!s->in_progress) {
+		put_field_pointer(at, s);
+		return;
+	}
+	at[0] = 0x80;
+	put_be16(at + 1, s->progress);
+}
+
 static uint8_t stream_bits(const struct sense *s)
 {
 	return (uint8_t)((s->filemark ? 0x80 : 0) | (s->eom ? 0x40 : 0) | (s->ili ? 0x20 : 0));
@@ -35,8 +46,8 @@ static uint8_t build_fixed(uint8_t *out, const struct sense *s)
 	}
 	out[7] = FIXED_LENGTH - 8;
 	put_be16(out + 12, s->asc);
-	if (s->sks_valid)
-		put_field_pointer(out + 15, s);
+	if (s->sks_valid || s->in_progress)
+		put_specific(out + 15, s);
 	return FIXED_LENGTH;
 }
 
@@ -55,10 +66,10 @@ static uint8_t build_descriptor(uint8_t *out, const struct sense *s)
 		put_be64(out + len + 4, s->information);
 		len += 12;
 	}
-	if (s->sks_valid) { /* 4.4.2.4 Sense key specific */
+	if (s->sks_valid || s->in_progress) { /* 4.4.2.4 Sense key specific */
 		out[len] = 0x02;
 		out[len + 1] = 0x06;
-		put_field_pointer(out + len + 4, s);
+		put_specific(out + len + 4, s);
 		len += 8;
 	}
 	if (stream_bits(s)) { /* SSC-5 Stream commands */

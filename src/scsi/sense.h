@@ -34,11 +34,13 @@ enum sense_key {
 #define ASC_LU_NOT_READY_CAUSE_NOT_REPORTABLE 0x0400
 #define ASC_LU_NOT_READY_INITIALIZING_COMMAND_REQUIRED 0x0402
 #define ASC_LU_NOT_READY_MANUAL_INTERVENTION_REQUIRED 0x0403
+#define ASC_LU_NOT_READY_FORMAT_IN_PROGRESS 0x0404
 #define ASC_LU_NOT_READY_OPERATION_IN_PROGRESS 0x0407
 #define ASC_LU_NOT_ACCESSIBLE_TRANSITION 0x040a /* asymmetric access state transition */
 #define ASC_LU_NOT_ACCESSIBLE_STANDBY 0x040b
 #define ASC_LU_NOT_ACCESSIBLE_UNAVAILABLE 0x040c
 #define ASC_LU_NOT_READY_OFFLINE 0x0412
+#define ASC_LU_NOT_READY_SANITIZE_IN_PROGRESS 0x041b
 #define ASC_LU_COMMUNICATION_FAILURE 0x0800
 #define ASC_LU_COMMUNICATION_TIME_OUT 0x0801
 #define ASC_WRITE_ERROR 0x0c00
@@ -70,6 +72,9 @@ enum sense_key {
 #define ASC_CAPACITY_DATA_HAS_CHANGED 0x2a09
 #define ASC_COMMAND_SEQUENCE_ERROR 0x2c00
 #define ASC_COMMANDS_CLEARED_BY_ANOTHER_INITIATOR 0x2f00
+#define ASC_MEDIUM_FORMAT_CORRUPTED 0x3100
+#define ASC_FORMAT_COMMAND_FAILED 0x3101
+#define ASC_SANITIZE_COMMAND_FAILED 0x3103
 #define ASC_MEDIUM_NOT_PRESENT 0x3a00
 #define ASC_INQUIRY_DATA_HAS_CHANGED 0x3f03
 #define ASC_REPORTED_LUNS_DATA_HAS_CHANGED 0x3f0e
@@ -94,6 +99,8 @@ struct sense {
 	bool in_cdb;    /* C/D: the error is in the CDB, else in the parameter data */
 	int bit;        /* or -1 */
 	uint16_t field;
+	bool in_progress;        /* progress is valid (4.4.2.4.5): with NO SENSE and NOT READY */
+	uint16_t progress;       /* in 65536ths */
 	bool filemark, eom, ili; /* stream commands */
 	bool deferred;
 };

@@ -112,6 +112,8 @@ static void state_sense(const struct scsi_task *t, struct sense *sense)
 	} else if (!lu->online || !lu->store_online) {
 		sense->key = KEY_NOT_READY;
 		sense->asc = ASC_LU_NOT_READY_OFFLINE;
+	} else if (medium_sense(lu, sense)) {
+		return;
 	} else if (lu->store && !lu->medium) {
 		sense->key = KEY_NOT_READY;
 		sense->asc = ASC_MEDIUM_NOT_PRESENT;

@@ -138,7 +138,7 @@ static bool descriptor_format(const struct scsi_task *t)
 	return t->lu && t->lu->mode && mode_d_sense(t->lu);
 }
 
-static void end_with_sense(struct scsi_task *t, const struct sense *s)
+void task_sense_data(struct scsi_task *t, const struct sense *s)
 {
 	/* what was read so far isn't worth sending; stream commands that send data with their sense
 	 * use task_check_condition() */
@@ -152,33 +152,33 @@ static void end_with_sense(struct scsi_task *t, const struct sense *s)
 
 void task_sense(struct scsi_task *t, enum sense_key key, uint16_t asc)
 {
-	end_with_sense(t, &(struct sense){.key = key, .asc = asc});
+	task_sense_data(t, &(struct sense){.key = key, .asc = asc});
 }
 
 void task_sense_info(struct scsi_task *t, enum sense_key key, uint16_t asc, uint64_t information)
 {
-	end_with_sense(t,
-		       &(struct sense){
-			   .key = key, .asc = asc, .info_valid = true, .information = information});
+	task_sense_data(
+	    t, &(struct sense){
+		   .key = key, .asc = asc, .info_valid = true, .information = information});
 }
 
 void task_invalid_cdb(struct scsi_task *t, unsigned byte, int bit)
 {
-	end_with_sense(t, &(struct sense){.key = KEY_ILLEGAL_REQUEST,
-					  .asc = ASC_INVALID_FIELD_IN_CDB,
-					  .sks_valid = true,
-					  .in_cdb = true,
-					  .bit = bit,
-					  .field = (uint16_t)byte});
+	task_sense_data(t, &(struct sense){.key = KEY_ILLEGAL_REQUEST,
+					   .asc = ASC_INVALID_FIELD_IN_CDB,
+					   .sks_valid = true,
+					   .in_cdb = true,
+					   .bit = bit,
+					   .field = (uint16_t)byte});
 }
 
 void task_invalid_parameter(struct scsi_task *t, unsigned byte, int bit)
 {
-	end_with_sense(t, &(struct sense){.key = KEY_ILLEGAL_REQUEST,
-					  .asc = ASC_INVALID_FIELD_IN_PARAMETER_LIST,
-					  .sks_valid = true,
-					  .bit = bit,
-					  .field = (uint16_t)byte});
+	task_sense_data(t, &(struct sense){.key = KEY_ILLEGAL_REQUEST,
+					   .asc = ASC_INVALID_FIELD_IN_PARAMETER_LIST,
+					   .sks_valid = true,
+					   .bit = bit,
+					   .field = (uint16_t)byte});
 }
 
 void task_parameter_list_length_error(struct scsi_task *t)
@@ -268,12 +268,27 @@ static bool check_medium(struct scsi_task *t)
 		task_sense(t, KEY_NOT_READY, ASC_MEDIUM_NOT_PRESENT);
 	else if (!lu->started)
 		task_sense(t, KEY_NOT_READY, ASC_LU_NOT_READY_INITIALIZING_COMMAND_REQUIRED);
+	else if (lu->medium_fault && !(t->row->flags & ROW_MENDS))
+		task_sense(t, KEY_MEDIUM_ERROR, lu->medium_fault);
 	else if (t->row->flags & ROW_WRITES && lu->readonly)
 		task_sense(t, KEY_DATA_PROTECT, ASC_WRITE_PROTECTED);
 	else if (t->row->flags & ROW_WRITES && mode_swp(lu))
 		task_sense(t, KEY_DATA_PROTECT, ASC_SOFTWARE_WRITE_PROTECTED);
 	else
 		return true;
+	return false;
+}
+
+/* SBC-4 FORMAT UNIT and SANITIZE: while one goes on, INQUIRY, REPORT LUNS and REQUEST SENSE are
+ * all that runs. */
+static bool check_medium_op(struct scsi_task *t)
+{
+	struct sense sense = {.key = KEY_NO_SENSE, .bit = -1};
+
+	if (!t->lu->medium_op || t->row->flags & ROW_SKIP_UA)
+		return true;
+	medium_sense(t->lu, &sense);
+	task_sense_data(t, &sense);
 	return false;
 }
 
@@ -285,6 +300,8 @@ static bool check_ready(struct scsi_task *t)
 		task_sense(t, KEY_NOT_READY, access_refusal(t->nexus->access_state));
 		return false;
 	}
+	if (!check_medium_op(t))
+		return false;
 	if (t->row->flags & ROW_OFFLINE)
 		return true;
 	if (!lu->online || !lu->store_online ||
@@ -405,6 +422,7 @@ static void reset(struct scsi_task *t)
 	t->status = STATUS_GOOD;
 	t->sense_len = 0;
 	t->exclusive = NULL;
+	t->abandon = NULL;
 	list_init(&t->set_link);
 	list_init(&t->run_link);
 	list_init(&t->waiter.link);
@@ -492,6 +510,8 @@ void task_abort_by(struct scsi_task *t, uint64_t by)
 		task_finish(t);
 	} else if (t->in_store) {
 		store_cancel(&t->store); /* ends when the store has given the buffer back */
+	} else if (t->abandon) {
+		t->abandon(t);
 	}
 }
 

@@ -135,7 +135,9 @@ struct scsi_task {
 	struct deferred deferred;
 	void (*resume)(struct scsi_task *t);
 	void (*store_done)(struct scsi_task *t);
-	struct lu_exclusive *exclusive; /* its own, begun or granted */
+	struct lu_exclusive *exclusive;       /* its own, begun or granted */
+	void (*abandon)(struct scsi_task *t); /* aborted while it waits for something that goes on
+					       * without it: ends it; NULL: it waits for none */
 	uint64_t started_ms;
 };
 
@@ -162,6 +164,8 @@ void task_status(struct scsi_task *t, enum scsi_status status);
 /* CHECK CONDITION with what is in t->sense (see sense.h: sense_build()); t->data is sent.  The
  * functions below send no Data-In. */
 void task_check_condition(struct scsi_task *t);
+/* CHECK CONDITION with the sense data that s describes. */
+void task_sense_data(struct scsi_task *t, const struct sense *s);
 /* CHECK CONDITION; asc is ASC << 8 | ASCQ. */
 void task_sense(struct scsi_task *t, enum sense_key key, uint16_t asc);
 /* ILLEGAL REQUEST, INVALID FIELD IN CDB, with field pointer: byte, and bit (7…0, or -1 for none).

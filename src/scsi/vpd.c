@@ -211,6 +211,8 @@ static size_t put_block_limits(uint8_t *at, const struct scsi_task *t)
 static size_t put_characteristics(uint8_t *at, const struct scsi_task *t)
 {
 	put_be16(at, t->lu->rotation_rate);
+	if (t->lu->thin)
+		at[3] = 0x40; /* WABEREQ: reads end well after SANITIZE, BLOCK ERASE */
 	return 0x3c;
 }
 

@@ -267,21 +267,26 @@ def own_daemon(daemon: Daemon) -> Iterator[Daemon]:
     assert not problems
 
 
+def make_disk(daemon: Daemon, path: Path, one: Variant) -> Unit:
+    name = "iqn.2026-01.org.example.test:kept"
+    daemon.do("--op", "new", "--mode", "target", "--tid", "1", "--targetname", name)
+    daemon.do("--op", "bind", "--mode", "target", "--tid", "1", "--initiator-address", "ALL")
+    daemon.do("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--bstype", one.module,
+              "-b", str(path))
+    return Unit(daemon.host, daemon.port, name, tid=1)
+
+
 @pytest.fixture
 def restart(own_daemon: Daemon, one: Variant) -> Callable[[], Unit]:
-    """Kills the test's own daemon without a warning and makes the same disk on a new one."""
+    """Kills the daemon without a warning and makes the same disk on a new one."""
     path = own_daemon.folder / "kept.img"
-    path.write_bytes(bytes(1 << 20))
-    name = "iqn.2026-01.org.example.test:kept"
+    with path.open("wb") as file:
+        file.truncate(64 << 20)
 
     def again() -> Unit:
         own_daemon.kill()
         own_daemon.start()
-        own_daemon.do("--op", "new", "--mode", "target", "--tid", "1", "--targetname", name)
-        own_daemon.do("--op", "bind", "--mode", "target", "--tid", "1", "--initiator-address", "ALL")
-        own_daemon.do("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--bstype", one.module,
-                      "-b", str(path))
-        return Unit(own_daemon.host, own_daemon.port, name, tid=1)
+        return make_disk(own_daemon, path, one)
 
     return again
 

@@ -48,6 +48,8 @@ struct disk {
 	unsigned nr_log;
 	uint32_t fail_op, fail_status; /* the next request with this op ends so, at fail_info */
 	uint64_t fail_info;
+	uint32_t hold_op; /* the next request with this op waits for disk_release() */
+	struct tgt_bs_request *held;
 	struct store_module module;
 	const char *path; /* of another store than the one here */
 	const char *bsopts;
@@ -226,6 +228,11 @@ static int mem_submit(void *store, void *channel, struct tgt_bs_request *r)
 	(void)channel;
 	if (d->nr_log < MEM_LOG)
 		d->log[d->nr_log++] = (struct mem_entry){r->op, r->flags, r->offset, r->length};
+	if (d->hold_op == r->op) {
+		d->hold_op = 0;
+		d->held = r;
+		return 0;
+	}
 	if (d->fail_op == r->op) {
 		d->fail_op = 0;
 		r->status = d->fail_status;
@@ -494,6 +501,23 @@ static void disk_close(struct disk *d)
 	free(d->mapped);
 	free(d->data);
 	free(d);
+}
+
+static void release_held(struct disk *d)
+{
+	struct tgt_bs_request *r = d->held;
+
+	d->held = NULL;
+	mem_perform(d, r);
+	store_host_table()->complete(r);
+	post(d);
+}
+
+/* Lets a request go on that hold_op made wait. */
+static inline void disk_release(struct disk *d)
+{
+	assert_non_null(d->held);
+	on_reactor(d, release_held);
 }
 
 static void controller_gone(void *arg)

@@ -156,11 +156,15 @@ static void test_reservation_rules(void **state)
 	    {0x03, NO_SERVICE_ACTION, PR_ALLOWED}, /* REQUEST SENSE */
 	    {0x1d, NO_SERVICE_ACTION, PR_WRITE},   /* SEND DIAGNOSTIC */
 	    {0x00, NO_SERVICE_ACTION, PR_ALLOWED}, /* TEST UNIT READY */
-	    {0x28, NO_SERVICE_ACTION, PR_READ},    /* READ(10) */
-	    {0x2a, NO_SERVICE_ACTION, PR_WRITE},   /* WRITE(10) */
-	    {0x41, NO_SERVICE_ACTION, PR_WRITE},   /* WRITE SAME(10) */
-	    {0x42, NO_SERVICE_ACTION, PR_WRITE},   /* UNMAP */
-	    {0x89, NO_SERVICE_ACTION, PR_WRITE},   /* COMPARE AND WRITE */
+	    {0x04, NO_SERVICE_ACTION, PR_WRITE},   /* FORMAT UNIT */
+	    {0x48, 0x01, PR_WRITE},                /* SANITIZE */
+	    {0x48, 0x02, PR_WRITE},
+	    {0x48, 0x1f, PR_WRITE},
+	    {0x28, NO_SERVICE_ACTION, PR_READ},  /* READ(10) */
+	    {0x2a, NO_SERVICE_ACTION, PR_WRITE}, /* WRITE(10) */
+	    {0x41, NO_SERVICE_ACTION, PR_WRITE}, /* WRITE SAME(10) */
+	    {0x42, NO_SERVICE_ACTION, PR_WRITE}, /* UNMAP */
+	    {0x89, NO_SERVICE_ACTION, PR_WRITE}, /* COMPARE AND WRITE */
 	};
 
 	(void)state;

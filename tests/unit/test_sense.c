@@ -132,6 +132,26 @@ static void test_descriptor_all(void **state)
 	assert_memory_equal(out, want, sizeof(want));
 }
 
+/* SPC-5 4.4.2.4.5: progress indication, in both formats. */
+static void test_progress(void **state)
+{
+	struct sense s = {.key = KEY_NOT_READY,
+			  .asc = ASC_LU_NOT_READY_FORMAT_IN_PROGRESS,
+			  .in_progress = true,
+			  .progress = 0x8123,
+			  .bit = -1};
+	static const uint8_t fixed[18] = {0x70, 0, 2, 0, 0, 0, 0,    10,   0,
+					  0,    0, 0, 4, 4, 0, 0x80, 0x81, 0x23};
+	static const uint8_t descriptor[16] = {0x72, 2, 4, 4, 0,    0,    0,   8,
+					       2,    6, 0, 0, 0x80, 0x81, 0x23};
+
+	(void)state;
+	assert_int_equal(build(s, false), 18);
+	assert_memory_equal(out, fixed, 18);
+	assert_int_equal(build(s, true), 16);
+	assert_memory_equal(out, descriptor, 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +162,7 @@ int main(void)
 	    cmocka_unit_test(test_fixed_stream_and_deferred),
 	    cmocka_unit_test(test_descriptor),
 	    cmocka_unit_test(test_descriptor_all),
+	    cmocka_unit_test(test_progress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -316,6 +316,10 @@ static void test_characteristics(void **state)
 	fake_lu.rotation_rate = 7200;
 	assert_page(0xb1, 0x3c);
 	assert_int_equal(get_be16(said.data + 4), 7200);
+	assert_int_equal(said.data[7], 0);
+	fake_lu.thin = true;
+	assert_page(0xb1, 0x3c);
+	assert_int_equal(said.data[7], 0x40); /* WABEREQ 01b: there is SANITIZE, BLOCK ERASE */
 }
 
 static void test_provisioning(void **state)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""sg_format, sg_sanitize and the other tools that maintain a disk: what they print, and what they leave."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.modules import Variant
+from harness.sg import ILLEGAL_REQUEST, INVALID_OPCODE, Sg
+from iscsi import scsi
+
+pytestmark = pytest.mark.variants("storing")
+
+
+def filed(tmp_path: Path, data: bytes, name: str = "in") -> Path:
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+def read(sg: Sg, lba: int, blocks: int = 1) -> bytes:
+    return sg.raw(scsi.read16(lba, blocks), read=blocks * sg.unit.block_size)
+
+
+@pytest.fixture
+def quick(sg: Sg) -> Sg:
+    """The tools that poll once a minute do so without the minute."""
+    sg.env["SGSHIM_SLEEP_MS"] = "20"
+    return sg
+
+
+def last_lba(sg: Sg) -> int:
+    return sg("sg_readcap", "--16").number(r"Last LBA=(\d+)")
+
+
+# -- sg_format, sg_sanitize
+
+
+def test_format_tells_the_capacity(sg: Sg, variant: Variant) -> None:
+    """Without --format it only prints what MODE SENSE and READ CAPACITY say."""
+    done = sg("sg_format")
+    assert done.number(r"Block size=(\d+)") == variant.block_size
+    assert done.number(r"Number of blocks=(\d+)") == last_lba(sg) + 1
+
+
+@pytest.mark.parametrize("options", [[], ["--six"], ["--long"], ["--dcrt"], ["--cmplst=0"]], ids=str)
+def test_format(quick: Sg, tmp_path: Path, variant: Variant, options: list[str]) -> None:
+    """What was on the medium is zeroes, when the tool has found that it is done (SBC-4 FORMAT UNIT)."""
+    quick.dd_in(filed(tmp_path, os.urandom(8 * variant.block_size)), 0)
+    assert "FORMAT UNIT Complete" in quick("sg_format", "--format", "--quick", *options)
+    assert read(quick, 0, 8) == bytes(8 * variant.block_size)
+
+
+def test_format_and_wait(quick: Sg, tmp_path: Path, variant: Variant) -> None:
+    """Without IMMED the command itself ends when it is done."""
+    quick.dd_in(filed(tmp_path, os.urandom(variant.block_size)), 9)
+    done = quick("sg_format", "--format", "--quick", "--wait", "--verbose")
+    assert "Format unit command completed without error" in done.out + done.err
+    assert read(quick, 9) == bytes(variant.block_size)
+
+
+def test_format_without_protection(quick: Sg) -> None:
+    """FMTPINFO is refused where there is no protection information."""
+    done = quick.try_("sg_format", "--format", "--quick", "--fmtpinfo=2")
+    assert done.code == ILLEGAL_REQUEST, str(done)
+
+
+@pytest.mark.parametrize("invert", [False, True], ids=["plain", "invert"])
+def test_sanitize_overwrite(quick: Sg, tmp_path: Path, variant: Variant, invert: bool) -> None:
+    """The pattern fills every block (SBC-4 SANITIZE)."""
+    content = os.urandom(8)
+    options = ["--overwrite", f"--pattern={filed(tmp_path, content)}", "--count=2", "--quick"]
+    quick("sg_sanitize", *options, *(["--invert"] if invert else []), "--wait")
+    want = content * (variant.block_size // 8)
+    assert read(quick, 0) == want and read(quick, last_lba(quick)) == want
+
+
+def test_sanitize_and_poll(quick: Sg, variant: Variant) -> None:
+    """Immediate: the tool polls with REQUEST SENSE until there is nothing more to tell."""
+    done = quick("sg_sanitize", "--overwrite", "--zero", "--quick", "--ause")
+    assert "failed" not in done.out + done.err
+    quick("sg_turs")
+    assert read(quick, 0) == bytes(variant.block_size)
+
+
+def test_sanitize_block_erase(quick: Sg, tmp_path: Path, variant: Variant) -> None:
+    """A thin unit is deallocated; a thick one doesn't offer it."""
+    quick.dd_in(filed(tmp_path, os.urandom(variant.block_size)), 5)
+    done = quick.try_("sg_sanitize", "--block", "--quick", "--wait")
+    if not variant.thin:
+        assert done.code in (ILLEGAL_REQUEST, INVALID_OPCODE), str(done)
+        return
+    assert done.code == 0, str(done)
+    assert read(quick, 5) == bytes(variant.block_size)
+
+
+def test_sanitize_exit_failure_mode(quick: Sg) -> None:
+    """Without a failure there is nothing to leave: GOOD."""
+    quick("sg_sanitize", "--fail", "--quick")

@@ -4,9 +4,10 @@
 #include "scsi/passthrough.h"
 
 static const struct opcode_row *const disk_tables[] = {
-    spc_rows, alua_rows,    spc_medium_rows, rsoc_rows,   mode_rows,
-    log_rows, reserve_rows, pr_rows,         sbc_rw_rows, sbc_provisioning_rows,
-    sbc_rows, format_rows,  sanitize_rows,   NULL,
+    spc_rows, alua_rows,    spc_medium_rows, rsoc_rows,      mode_rows,
+    log_rows, reserve_rows, pr_rows,         sbc_rw_rows,    sbc_provisioning_rows,
+    sbc_rows, format_rows,  sanitize_rows,   timestamp_rows, identifying_rows,
+    NULL,
 };
 const struct command_set disk_commands = {
     .device_type = 0x00,

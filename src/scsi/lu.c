@@ -9,6 +9,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/core.h"
+#include "scsi/identifying.h"
 #include "scsi/passthrough.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -53,6 +54,7 @@ static void lu_free(struct lu *lu)
 	if (lu->mode)
 		mode_state_free(lu);
 	passthrough_free(lu);
+	free(lu->identifying);
 	free(lu->parts);
 	free(lu->slices);
 	free(lu->path);
@@ -279,6 +281,7 @@ static bool init_lu(struct lu *lu, const struct lu_config *config)
 	lu->online = lu->store_online = lu->started = true;
 	lu->removable = config->empty;
 	lu->home = (config->target->tid + config->lun) % reactors_count();
+	lu->clock.since_ms = reactor_now_ms(reactor_self());
 	lu->refs = 1;
 	lu->store_users = 1;
 	if ((config->path && !config->empty && !(lu->path = strdup(config->path))) ||
@@ -332,8 +335,10 @@ static const char *finish_lu(struct lu *lu)
 	make_identity(lu);
 	if (!error && (mode_state_create(lu) || pr_state_create(lu)))
 		error = "out of memory";
-	if (lu->commands->device_type == 0x00 && !is_passthrough(lu))
+	if (lu->commands->device_type == 0x00 && !is_passthrough(lu)) {
 		medium_state_load(lu);
+		identifying_load(lu);
+	}
 	return error;
 }
 

@@ -22,6 +22,7 @@ struct pr_state;
 struct mode_state;
 struct passthrough;
 struct medium_op;
+struct identifying;
 
 #define LUN_MAX 16383 /* flat space addressing, SAM-5 4.7.3 */
 
@@ -32,6 +33,12 @@ struct lu_identity {
 	char product_rev[5];
 	char scsi_id[37];
 	char scsi_sn[37];
+};
+
+/* The device clock (SPC-5 5.2): value_ms when the monotonic clock stood at since_ms. */
+struct lu_clock {
+	uint64_t value_ms, since_ms;
+	bool set; /* by SET TIMESTAMP */
 };
 
 struct lu_counters {
@@ -91,12 +98,14 @@ struct lu {
 	bool sense_descriptor; /* D_SENSE by default (sense_format); the mode page's bit is in mode
 				*/
 	struct medium_op *medium_op; /* FORMAT UNIT or SANITIZE under way; NULL: none */
-	uint16_t medium_fault;   /* additional sense code of what one that failed left; 0: none */
-	bool fault_restricted;   /* a sanitize operation in the restricted completion mode left it
-				  */
-	struct mode_state *mode; /* mode.c: current, saved, default, changeable values */
-	struct pr_state *pr;     /* pr.c; never NULL on an LU that has reservations */
-	_Atomic uint64_t reserved_by; /* RESERVE(6)/(10): nexus id of the holder, 0: none */
+	uint16_t medium_fault; /* additional sense code of what one that failed left; 0: none */
+	bool fault_restricted; /* a sanitize operation in the restricted completion mode left it
+				*/
+	struct lu_clock clock; /* timestamp.c */
+	struct identifying *identifying; /* identifying.c; NULL: there is none */
+	struct mode_state *mode;         /* mode.c: current, saved, default, changeable values */
+	struct pr_state *pr;             /* pr.c; never NULL on an LU that has reservations */
+	_Atomic uint64_t reserved_by;    /* RESERVE(6)/(10): nexus id of the holder, 0: none */
 	atomic_uint state_generation; /* counts exclusive operations on all of the LU: checks made
 				       * under an older one are made again before a task runs */
 

@@ -59,6 +59,12 @@ static inline void put_be32(void *at, uint32_t v)
 	memcpy(at, &v, sizeof(v));
 }
 
+static inline void put_be48(void *at, uint64_t v)
+{
+	put_be16(at, (uint16_t)(v >> 32));
+	put_be32((uint8_t *)at + 2, (uint32_t)v);
+}
+
 static inline void put_be64(void *at, uint64_t v)
 {
 	v = __builtin_bswap64(v);

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,27 @@ def test_sanitize_block_erase(quick: Sg, tmp_path: Path, variant: Variant) -> No
 def test_sanitize_exit_failure_mode(quick: Sg) -> None:
     """Without a failure there is nothing to leave: GOOD."""
     quick("sg_sanitize", "--fail", "--quick")
+
+
+# -- sg_timestamp, sg_ident
+
+
+def test_timestamp(sg: Sg) -> None:
+    """What was set is reported, going on from there, with its origin."""
+    sg("sg_timestamp", "--milliseconds=1234567890000")
+    assert 1234567890000 <= int(sg("sg_timestamp").out.split()[-1]) < 1234567890000 + 600_000
+    assert "Device clock initialized by SET TIMESTAMP command" in sg("sg_timestamp", "--origin")
+    assert "14288 days 23:" in sg("sg_timestamp", "--elapsed")
+    sg("sg_timestamp", "--seconds=86400")
+    assert "1 day" in sg("sg_timestamp", "--elapsed")
+
+
+def test_identifying_information(sg: Sg) -> None:
+    """sg_ident shows what it has set."""
+    done = subprocess.run(["sg_ident", "--set", sg.unit.url], input=b"rack 3", capture_output=True, env=sg.env,
+                          timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert sg("sg_ident", "--ascii").out.strip() == "rack 3"
+    assert "72 61 63 6b 20 33" in sg("sg_ident")
+    sg("sg_ident", "--clear")
+    assert sg("sg_ident", "--ascii").out.strip() == ""

@@ -156,6 +156,10 @@ static void test_reservation_rules(void **state)
 	    {0x03, NO_SERVICE_ACTION, PR_ALLOWED}, /* REQUEST SENSE */
 	    {0x1d, NO_SERVICE_ACTION, PR_WRITE},   /* SEND DIAGNOSTIC */
 	    {0x00, NO_SERVICE_ACTION, PR_ALLOWED}, /* TEST UNIT READY */
+	    {0xa3, 0x05, PR_ALLOWED},              /* REPORT IDENTIFYING INFORMATION */
+	    {0xa3, 0x0f, PR_ALLOWED},              /* REPORT TIMESTAMP */
+	    {0xa4, 0x06, PR_WRITE},                /* SET IDENTIFYING INFORMATION */
+	    {0xa4, 0x0f, PR_WRITE},                /* SET TIMESTAMP */
 	    {0x04, NO_SERVICE_ACTION, PR_WRITE},   /* FORMAT UNIT */
 	    {0x48, 0x01, PR_WRITE},                /* SANITIZE */
 	    {0x48, 0x02, PR_WRITE},

@@ -23,6 +23,9 @@ static unsigned nr_held;
 static bool holding;
 static uint32_t fail_status;
 static uint8_t *disk;
+static unsigned long nr_changes;
+/* What stands for a store; what is asked of a read-only one changes nothing. */
+static char any_store, readonly_store;
 
 /* A tape of records without data: enough for the commands to get through. */
 static uint64_t tape_position, tape_end;
@@ -31,7 +34,15 @@ static int store_open_any(const struct tgt_bs_open_args *args, void **store, cha
 			  size_t size)
 {
 	(void)args, (void)error, (void)size;
-	*store = &nr_held;
+	*store = &any_store;
+	return 0;
+}
+
+static int store_open_readonly(const struct tgt_bs_open_args *args, void **store, char *error,
+			       size_t size)
+{
+	(void)args, (void)error, (void)size;
+	*store = &readonly_store;
 	return 0;
 }
 
@@ -143,6 +154,11 @@ static void perform_tape(struct tgt_bs_request *r)
 	r->pos_flags = tape_position ? 0 : TGT_BS_POS_BOP;
 }
 
+static bool is_change(const struct tgt_bs_request *r)
+{
+	return r->op == TGT_BS_WRITE || r->op == TGT_BS_DISCARD || r->op == TGT_BS_WRITE_ZEROES;
+}
+
 static void finish(struct tgt_bs_request *r)
 {
 	if (fail_status) {
@@ -159,7 +175,9 @@ static void finish(struct tgt_bs_request *r)
 
 static int store_submit_any(void *store, void *channel, struct tgt_bs_request *r)
 {
-	(void)store, (void)channel;
+	(void)channel;
+	must(store != &readonly_store || !is_change(r));
+	nr_changes += is_change(r);
 	if (!holding) {
 		finish(r);
 		return 0;
@@ -169,14 +187,14 @@ static int store_submit_any(void *store, void *channel, struct tgt_bs_request *r
 	return 0;
 }
 
-#define MODULE(name_, kind_, caps, geometry_)                                                      \
+#define MODULE(name_, kind_, caps, geometry_, open_)                                               \
 	{                                                                                          \
 		.descriptor = {.struct_size = sizeof(struct tgt_bs_module),                        \
 			       .name = name_,                                                      \
 			       .kind = kind_,                                                      \
 			       .capabilities = caps,                                               \
 			       .thread_model = TGT_BS_REACTOR,                                     \
-			       .open = store_open_any,                                             \
+			       .open = open_,                                                      \
 			       .close = store_close_any,                                           \
 			       .geometry = geometry_,                                              \
 			       .submit = store_submit_any},                                        \
@@ -192,11 +210,12 @@ static int tape_geometry(void *store, struct tgt_bs_geometry *g)
 	return 0;
 }
 
-static struct store_module disk_module = MODULE("disk", TGT_BS_BLOCK, ALL_OF_BLOCK, disk_geometry);
+static struct store_module disk_module =
+    MODULE("disk", TGT_BS_BLOCK, ALL_OF_BLOCK, disk_geometry, store_open_any);
 static struct store_module readonly_module =
-    MODULE("readonly", TGT_BS_BLOCK, TGT_BS_CAN_WRITE, readonly_geometry);
+    MODULE("readonly", TGT_BS_BLOCK, TGT_BS_CAN_WRITE, readonly_geometry, store_open_readonly);
 static struct store_module tape_module =
-    MODULE("tape", TGT_BS_TAPE, TGT_BS_CAN_WRITE, tape_geometry);
+    MODULE("tape", TGT_BS_TAPE, TGT_BS_CAN_WRITE, tape_geometry, store_open_any);
 
 void core_hold(bool hold)
 {
@@ -213,6 +232,21 @@ bool core_complete(bool last_first)
 	nr_held -= count;
 	core_run_turns(2);
 	return count;
+}
+
+const uint8_t *core_disk(void)
+{
+	return disk;
+}
+
+uint64_t core_disk_bytes(void)
+{
+	return DISK_BYTES;
+}
+
+unsigned long core_changes(void)
+{
+	return nr_changes;
 }
 
 void core_fail_next(uint32_t status)

@@ -215,6 +215,31 @@ static size_t mutate(uint8_t *data, size_t size)
 	return size;
 }
 
+/* What a fuzzer may have instead, with the functions above at its service (libFuzzer's names). */
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+__attribute__((weak)) size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
+						     unsigned int seed);
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size)
+{
+	static uint8_t room[INPUT_MAX];
+
+	memcpy(room, data, size);
+	size = mutate(room, size);
+	size = size < max_size ? size : max_size;
+	memcpy(data, room, size);
+	return size;
+}
+
+static size_t mutate_any(uint8_t *data, size_t size)
+{
+	if (!LLVMFuzzerCustomMutator)
+		return mutate(data, size);
+	for (uint32_t i = 1 + random_number(4); i; i--)
+		size = LLVMFuzzerCustomMutator(data, size, INPUT_MAX, random_number(1u << 30));
+	return size;
+}
+
 /* ---- running ---- */
 
 static void map_last(const char *program)
@@ -277,7 +302,7 @@ static unsigned long run_mutated(unsigned long runs, double limit)
 		const struct entry *e = &corpus[random_number((uint32_t)nr_corpus)];
 
 		memcpy(data, e->data, e->size);
-		run(data, mutate(data, e->size));
+		run(data, mutate_any(data, e->size));
 	}
 	return n;
 }

@@ -119,6 +119,13 @@ def sanitized(plan):
     plan.conformance("tsan", ["--module", "aio"], "conformance-aio")
 
 
+def fuzzed(plan):
+    """Each parser of bytes from outside, a minute long."""
+    xml = plan.results("fuzz")
+    plan.add("fuzz", ["ci/fuzz", "--time", "60", "--junit", xml], cores=CORES, junit=[xml], timeout=3600,
+             show=r"fuzz\.")
+
+
 def everything(plan):
     plan.conformance("asan")
     plan.conformance("tsan")
@@ -154,8 +161,10 @@ def main():
         checks(plan)
         if options.plan == "ci":
             sanitized(plan)
+            fuzzed(plan)
         elif options.plan == "full":
             everything(plan)
+            fuzzed(plan)
     steps = chosen(plan.steps, options.only, options.without)
     if options.list:
         for step in steps:

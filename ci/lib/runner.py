@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs steps side by side, times and logs each, counts what they tested, and prints one table."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,12 +16,13 @@ class Step:
 
     after: names of steps that must have succeeded.  cores: how many it keeps busy.  junit: paths.
     skips: whether its JUnit files may hold skipped tests (its own allow-list decides); elsewhere a
-    skipped test is a failed one.
+    skipped test is a failed one.  show: lines of its output that match this are shown when it has ended.
     """
 
-    def __init__(self, name, command, after=(), cores=1, junit=(), skips=False, timeout=900, env=None):
+    def __init__(self, name, command, after=(), cores=1, junit=(), skips=False, timeout=900, env=None, show=None):
         self.name, self.command, self.after, self.cores = name, command, tuple(after), cores
         self.junit, self.skips, self.timeout, self.env = tuple(junit), skips, timeout, env or {}
+        self.show = show
         self.state, self.seconds, self.notes = None, 0.0, []
         self.passed = self.failed = self.skipped = 0
         self.process = self.started = self.log = None
@@ -55,6 +57,13 @@ class Step:
             lines = log.read().decode(errors="replace").split("\n")
         lines = [line.strip()[:100] for line in reversed(lines) if line.strip()]
         return next((line for line in lines if " % " in line), lines[0] if lines else "")
+
+    def shown(self):
+        """The lines of its output that are to be seen."""
+        if self.show is None:
+            return []
+        with open(self.log, errors="replace") as log:
+            return [line.rstrip() for line in log if re.match(self.show, line)]
 
     def end(self):
         """What the step left running ends with it."""
@@ -139,6 +148,8 @@ class Runner:
     def report(self, step):
         self.say(f"{step.state:8} {step.name:28} {step.seconds:7.1f} s"
                  f" {step.passed:6} passed {step.failed:4} failed {step.skipped:4} skipped")
+        for line in step.shown():
+            self.say("    | " + line)
         if step.state == FAILED:
             with open(step.log, errors="replace") as log:
                 tail = log.read().splitlines()[-60:]

@@ -84,6 +84,11 @@ def test_a_step_that_hangs_ends_and_fails(tmp_path):
     assert "took more than 0.5 s" in out and time.monotonic() - begin < 10
 
 
+def test_lines_of_a_step_are_shown(tmp_path):
+    _, out = run(tmp_path, Step("a", ["printf", "fuzz.x 5 executions\nnot this\n"], show=r"fuzz\."))
+    assert "    | fuzz.x 5 executions" in out.splitlines() and "not this" not in out
+
+
 def test_steps_run_side_by_side(tmp_path):
     begin = time.monotonic()
     assert run(tmp_path, Step("a", ["sleep", "1"]), Step("b", ["sleep", "1"]))[0] == 0

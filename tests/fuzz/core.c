@@ -322,6 +322,19 @@ static void make_unit(uint32_t lun, struct store_module *module, uint32_t block_
 	core_run_until(is_settled);
 }
 
+/* One that asks for a password, and has one itself (RFC 7143 12.1.3). */
+static void make_guarded_target(void)
+{
+	struct iscsi_target *guarded;
+
+	must(!iscsi_target_create(2, "iqn.2026-01.test:chap", &guarded));
+	must(!iscsi_bind_address(guarded, "ALL"));
+	must(!iscsi_account_add("alice", "a long secret of hers"));
+	must(!iscsi_account_add("target", "another one of the target"));
+	must(!iscsi_account_bind(guarded, "alice", false));
+	must(!iscsi_account_bind(guarded, "target", true));
+}
+
 struct iscsi_target *core_start(void)
 {
 	if (target)
@@ -332,6 +345,7 @@ struct iscsi_target *core_start(void)
 	opcode_init();
 	must(!iscsi_target_create(1, "iqn.2026-01.test:fuzz", &target));
 	must(!iscsi_bind_address(target, "ALL"));
+	make_guarded_target();
 	make_unit(LUN_DISK, &disk_module, 512);
 	make_unit(LUN_SMALL_DISK, &disk_module, 4096);
 	make_unit(LUN_READONLY, &readonly_module, 512);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Connections, from their first byte: logins, the full feature phase, discovery, several at once,
- * cut off anywhere.  An input says how to log in and then what to do, step by step.
+ * cut off anywhere.  An input is a sequence of records: how to log in, and then what to do, step by
+ * step.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "iscsi/login.h"
 #include "iscsi/session.h"
 #include "peer.h"
+#include "records.h"
+#include "util/bytes.h"
 
 #define PEERS 2u
 #define STEPS_MAX 200u
@@ -62,7 +65,7 @@ static void send_pdu(struct peer *p, struct fuzz_input *in)
 	from = fuzz_bytes(in, BHS_LEN, &len);
 	if (len)
 		memcpy(bhs, from, len);
-	data = fuzz_bytes(in, fuzz_be16(in), &len);
+	data = fuzz_bytes(in, in->left, &len);
 	peer_send_pdu(p, bhs, data, len, how);
 	if (how & DONT_RUN)
 		return;
@@ -73,9 +76,9 @@ static void send_pdu(struct peer *p, struct fuzz_input *in)
 static void send_raw(struct peer *p, struct fuzz_input *in)
 {
 	size_t len;
-	const uint8_t *data = fuzz_bytes(in, fuzz_be16(in), &len);
+	const uint8_t *data = fuzz_bytes(in, in->left, &len);
 
-	peer_send(p, data, len);
+	peer_send_raw(p, data, len);
 	core_run_turns(2);
 	peer_receive(p);
 }
@@ -138,6 +141,61 @@ static void step(struct fuzz_input *in, uint8_t how)
 	}
 }
 
+/* ---- what an initiator might say next ---- */
+
+static void fresh_command(uint8_t *bhs, uint32_t (*random)(uint32_t below))
+{
+	static const uint8_t opcodes[] = {0x00, 0x12, 0x28, 0x2a, 0x88,
+					  0x8a, 0xa0, 0x5e, 0x5f, 0x15};
+	uint8_t *cdb = bhs + 32;
+
+	bhs[1] = (uint8_t)(0x80 | (random(2) ? 0x40 : 0x20) | random(5));
+	bhs[9] = (uint8_t)random(FUZZ_LUNS);
+	put_be32(bhs + 20, random(2) ? 512 * random(40) : random(3000));
+	cdb[0] = opcodes[random(sizeof(opcodes))];
+	if (cdb[0] == 0x28 || cdb[0] == 0x2a) {
+		put_be16(cdb + 4, (uint16_t)random(5000));
+		put_be16(cdb + 7, (uint16_t)random(40));
+	} else if (cdb[0] >= 0x88 && cdb[0] <= 0x8a) {
+		put_be32(cdb + 6, random(5000));
+		put_be32(cdb + 10, random(40));
+	} else {
+		cdb[4] = cdb[8] = (uint8_t)random(256);
+	}
+}
+
+/* A PDU whose numbers and lengths are right, on the whole. */
+size_t fuzz_fresh_record(uint8_t *out, uint32_t (*random)(uint32_t below))
+{
+	static const uint8_t opcodes[] = {OP_NOP_OUT,         OP_SCSI_COMMAND, OP_SCSI_COMMAND,
+					  OP_TASK_MANAGEMENT, OP_TEXT,         OP_DATA_OUT,
+					  OP_DATA_OUT,        OP_LOGOUT,       OP_SNACK};
+	static const char text[] = "SendTargets=All\0MaxRecvDataSegmentLength=8192";
+	uint8_t *bhs = out + 2;
+	size_t data = random(2) * random(FRESH_RECORD_MAX - 60);
+
+	memset(out, 0, FRESH_RECORD_MAX);
+	out[0] = STEP_PDU_0;
+	out[1] = PEER_FIX_CMDSN | PEER_FIX_LENGTH | (random(4) ? 0 : (uint8_t)random(64));
+	bhs[0] = opcodes[random(sizeof(opcodes))];
+	bhs[1] = 0x80;
+	put_be32(bhs + 16, 0x100 + random(64));
+	put_be32(bhs + 20, 0xffffffff);
+	if (bhs[0] == OP_SCSI_COMMAND)
+		fresh_command(bhs, random);
+	else if (bhs[0] == OP_DATA_OUT)
+		out[1] |= PEER_ANSWER_R2T;
+	else if (bhs[0] == OP_TASK_MANAGEMENT)
+		bhs[1] = (uint8_t)(0x80 | random(9));
+	if (bhs[0] == OP_TEXT)
+		memcpy(bhs + BHS_LEN, text, data = sizeof(text));
+	if (random(4) == 0)
+		bhs[0] |= PDU_IMMEDIATE;
+	return 2 + BHS_LEN + data;
+}
+
+/* ---- one input ---- */
+
 static bool nobody_is_left(void)
 {
 	core_complete(false);
@@ -148,16 +206,18 @@ static bool nobody_is_left(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct fuzz_input in = {data, size};
+	struct fuzz_input in = {data, size}, record = {NULL, 0};
 	struct iscsi_target *target = core_start();
-	uint8_t how = fuzz_byte(&in);
+	uint8_t how;
 
+	fuzz_record(&in, &record);
+	how = fuzz_byte(&record);
 	for (unsigned i = 0; i < PEERS; i++)
 		peers[i].fd = -1;
 	now = 0;
 	open_peer(0, how);
-	for (unsigned i = 0; in.left && i < STEPS_MAX; i++)
-		step(&in, how);
+	for (unsigned i = 0; i < STEPS_MAX && fuzz_record(&in, &record); i++)
+		step(&record, how);
 	core_hold(false);
 	core_fail_next(0);
 	for (unsigned i = 0; i < PEERS; i++)

@@ -25,6 +25,7 @@ void peer_connect(struct peer *p)
 	memset(p, 0, sizeof(*p));
 	p->fd = fds[0];
 	p->cmdsn = 1;
+	p->knows = true;
 	p->in = malloc(PEER_BUFFER);
 	conn = conn_create(fds[1], &address);
 	must(p->in && conn && conn_attach(conn) && login_start(conn));
@@ -39,6 +40,67 @@ void peer_close(struct peer *p)
 	p->fd = -1;
 	p->in = NULL;
 	p->logged_in = false;
+}
+
+/* ---- commands and their answers ---- */
+
+static struct peer_command *command_of(struct peer *p, uint32_t itt)
+{
+	for (unsigned i = 0; i < p->nr_commands; i++)
+		if (p->commands[i].itt == itt)
+			return &p->commands[i];
+	return NULL;
+}
+
+static void note_sent(struct peer *p, const uint8_t *bhs, size_t len, unsigned how)
+{
+	struct peer_command *c;
+
+	if (!(how & PEER_FIX_LENGTH) || bhs[4] || (how & PEER_NO_PADDING && len % 4) ||
+	    p->nr_commands == PEER_COMMANDS)
+		p->knows = false;
+	if (!p->knows || pdu_opcode(bhs) != OP_SCSI_COMMAND)
+		return;
+	c = command_of(p, pdu_itt(bhs));
+	if (c) {
+		c->twice = true;
+		return;
+	}
+	p->commands[p->nr_commands++] =
+	    (struct peer_command){.itt = pdu_itt(bhs), .expected = get_be32(bhs + 20)};
+}
+
+/* RFC 7143 11.4.5: the residual is part of what was expected.  An overflow isn't. */
+static void check_residual(const struct peer_command *c, const uint8_t *bhs)
+{
+	must((bhs[1] & 0x06) != 0x06);
+	if (bhs[1] & 0x02)
+		must(get_be32(bhs + 44) <= c->expected);
+}
+
+/* One answer to each command that was sent, and data within what it expects. */
+static void check_answer(struct peer *p, const uint8_t *bhs)
+{
+	uint8_t opcode = pdu_opcode(bhs);
+	bool status = opcode == OP_SCSI_RESPONSE || (opcode == OP_DATA_IN && bhs[1] & 0x01);
+	struct peer_command *c;
+
+	if (!p->knows || (!status && opcode != OP_DATA_IN && opcode != OP_R2T))
+		return;
+	c = command_of(p, pdu_itt(bhs));
+	must(c);
+	if (c->twice)
+		return;
+	must(!c->answered);
+	c->answered = status;
+	if (status)
+		check_residual(c, bhs);
+	if (opcode == OP_DATA_IN)
+		must(get_be32(bhs + 40) <= c->expected &&
+		     pdu_data_len(bhs) <= c->expected - get_be32(bhs + 40));
+	if (opcode == OP_R2T)
+		must(get_be32(bhs + 40) <= c->expected &&
+		     get_be32(bhs + 44) <= c->expected - get_be32(bhs + 40));
 }
 
 /* ---- receiving ---- */
@@ -69,6 +131,7 @@ static void take_pdu(struct peer *p, const uint8_t *bhs)
 		must(!"an opcode that targets send");
 	}
 	must(!bhs[4] && pdu_data_len(bhs) <= MAX_RECEIVE);
+	check_answer(p, bhs);
 }
 
 /* The bytes of the first PDU in the buffer; 0: it isn't whole. */
@@ -120,7 +183,7 @@ void peer_receive(struct peer *p)
 
 /* ---- sending ---- */
 
-void peer_send(struct peer *p, const void *data, size_t len)
+static void send_all(struct peer *p, const void *data, size_t len)
 {
 	const uint8_t *at = data;
 
@@ -137,6 +200,12 @@ void peer_send(struct peer *p, const void *data, size_t len)
 			len -= (size_t)n;
 		}
 	}
+}
+
+void peer_send_raw(struct peer *p, const void *data, size_t len)
+{
+	p->knows = false;
+	send_all(p, data, len);
 }
 
 static void fix_header(struct peer *p, uint8_t *bhs, size_t len, unsigned how)
@@ -166,6 +235,7 @@ void peer_send_pdu(struct peer *p, const uint8_t *bhs, const uint8_t *data, size
 	must(pdu);
 	memcpy(pdu, bhs, BHS_LEN);
 	fix_header(p, pdu, len, how);
+	note_sent(p, pdu, len, how);
 	if (p->header_digest) {
 		digest_put(pdu + at, digest_update(DIGEST_SEED, pdu, BHS_LEN));
 		pdu[at] ^= (uint8_t)(spoil && !len);
@@ -178,7 +248,7 @@ void peer_send_pdu(struct peer *p, const uint8_t *bhs, const uint8_t *data, size
 		pdu[at + len + pad] ^= spoil;
 		at += DIGEST_LEN;
 	}
-	peer_send(p, pdu, at + len + pad);
+	send_all(p, pdu, at + len + pad);
 	free(pdu);
 }
 

@@ -9,6 +9,13 @@
 
 #define PEER_BUFFER (512u << 10)
 
+/* The SCSI commands that were sent, as far as the peer knows. */
+#define PEER_COMMANDS 256u
+struct peer_command {
+	uint32_t itt, expected;
+	bool answered, twice; /* its task tag was used again: nothing can be said of it */
+};
+
 struct peer {
 	int fd; /* -1: there is no connection */
 	bool header_digest, data_digest;
@@ -18,6 +25,9 @@ struct peer {
 	uint32_t itt, ttt, offset, length;
 	uint8_t *in;
 	size_t in_len;
+	bool knows; /* everything sent was whole PDUs, so commands can be matched with answers */
+	struct peer_command commands[PEER_COMMANDS];
+	unsigned nr_commands;
 };
 
 /* Connects; no PDU is sent. */
@@ -39,7 +49,8 @@ void peer_log_in(struct peer *p, const struct peer_login *login);
 #define PEER_NO_PADDING 0x10u
 void peer_send_pdu(struct peer *p, const uint8_t *bhs, const uint8_t *data, size_t len,
 		   unsigned how);
-void peer_send(struct peer *p, const void *data, size_t len);
+/* Bytes that may be anything. */
+void peer_send_raw(struct peer *p, const void *data, size_t len);
 /* Takes what the target has sent, and checks that it is PDUs of a target. */
 void peer_receive(struct peer *p);
 

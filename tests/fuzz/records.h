@@ -9,7 +9,7 @@
 
 #include "fuzz.h"
 
-#define RECORD_MAX 32768u
+#define RECORD_MAX 65535u
 
 /* Takes the next record off *in, as an input of its own; false: there is none. */
 bool fuzz_record(struct fuzz_input *in, struct fuzz_input *record);

@@ -183,10 +183,68 @@ def cdb_seeds():
         yield f"tape-{number}", part
 
 
+# -- connections
+
+RAW, DIGESTS, UNSOLICITED = 0x01, 0x02, 0x04
+FIX_CMDSN, FIX_LENGTH, ANSWER_R2T = 0x01, 0x02, 0x04
+INITIATOR, GUARDED = b"InitiatorName=iqn.2026-01.test:initiator", b"TargetName=iqn.2026-01.test:chap"
+
+
+def pdu(opcode, flags=0x80, data=b"", how=FIX_CMDSN | FIX_LENGTH, itt=1, lun=0, edtl=0, cdb=b"", ttt=None):
+    """A record of fuzz_conn: a PDU whose numbers are filled in."""
+    middle = struct.pack(">I", edtl if ttt is None else ttt)
+    bhs = (bytes([opcode, flags]) + bytes(6) + bytes([0, lun]) + bytes(6)
+           + struct.pack(">I", itt) + middle + bytes(8) + cdb.ljust(16, b"\0"))
+    return bytes([0, how]) + bhs + data
+
+
+def login(stage, *pairs):
+    """A login request with these pairs."""
+    text = b"".join(pair + b"\0" for pair in pairs)
+    return bytes([0, FIX_LENGTH]) + bytes([0x43, stage]) + bytes(6) + b"\x80" + bytes(39) + text
+
+
+def chap_login(name, *proofs, algorithms=b"5"):
+    """One that gets as far as the proof, and then tries these."""
+    return f"chap-{name}", [bytes([RAW]), login(0, INITIATOR, GUARDED, b"SessionType=Normal", b"AuthMethod=CHAP,None"),
+                            login(0, b"CHAP_A=" + algorithms), *proofs]
+
+
+def nexus_commands():
+    """Reads and writes of every kind of data transfer, with what answers them."""
+    write = bytes([0x2A, 0, 0, 0, 0, 4, 0, 0, 8, 0])
+    read = bytes([0x28, 0, 0, 0, 0, 4, 0, 0, 8, 0])
+    data = bytes(range(256)) * 16
+    yield "transfer-solicited", [bytes([0]), pdu(1, 0xA1, itt=1, lun=1, edtl=4096, cdb=write),
+                                 pdu(5, 0x80, data, FIX_LENGTH | ANSWER_R2T),
+                                 pdu(1, 0xC1, itt=2, lun=1, edtl=4096, cdb=read)]
+    yield "transfer-immediate", [bytes([UNSOLICITED]), pdu(1, 0xA1, data, itt=1, lun=1, edtl=4096, cdb=write),
+                                 pdu(1, 0x21, data[:1024], itt=2, lun=1, edtl=4096, cdb=write),
+                                 pdu(5, 0x80, data[1024:], FIX_LENGTH, itt=2, ttt=0xFFFFFFFF)]
+    yield "transfer-residual", [bytes([0])] + [pdu(1, flags, itt=10 + n, lun=lun, edtl=edtl, cdb=read)
+                                               for n, (flags, lun, edtl) in enumerate([
+                                                   (0xC1, 1, 0), (0xC1, 1, 100), (0xC1, 1, 0xFFFFFFFF), (0xA1, 1, 4096),
+                                                   (0xC1, 5, 4096), (0xC1, 0, 36), (0x81, 1, 0), (0xE1, 1, 512)])]
+
+
+def conn_seeds():
+    proof = b"CHAP_R=0x" + b"5a" * 16
+    yield chap_login("wrong", login(0x81, b"CHAP_N=alice", proof))
+    yield chap_login("nobody", login(0x81, b"CHAP_N=bob", proof))
+    yield chap_login("mutual", login(0x81, b"CHAP_N=alice", proof, b"CHAP_I=9", b"CHAP_C=0x" + b"17" * 16))
+    yield chap_login("base64", login(0x81, b"CHAP_N=alice", b"CHAP_R=0bWlpaWlpaWlpaWlpaWlpaWg=="))
+    yield chap_login("short", login(0x81, b"CHAP_N=alice", b"CHAP_R=0x5a"), algorithms=b"7,6,5")
+    yield chap_login("unknown", login(0x81, b"CHAP_N=alice", proof), algorithms=b"1,2")
+    yield chap_login("skip", login(0x87, b"CHAP_N=alice"), login(0x87), login(0x81))
+    yield "chap-none", [bytes([RAW]), login(0x81, INITIATOR, GUARDED, b"AuthMethod=None")]
+    yield from nexus_commands()
+
+
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "corpus"
-    for name, records in cdb_seeds():
-        (folder / "cdb" / name).write_bytes(joined(records))
+    for fuzzer, seeds in (("cdb", cdb_seeds()), ("conn", conn_seeds())):
+        for name, records in seeds:
+            (folder / fuzzer / name).write_bytes(joined(records))
 
 
 if __name__ == "__main__":

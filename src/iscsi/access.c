@@ -164,6 +164,24 @@ int iscsi_account_add(const char *user, const char *password)
 	return 0;
 }
 
+int iscsi_account_set_password(const char *user, const char *password)
+{
+	struct iscsi_account *a = account_find(user);
+	char *copy;
+
+	if (!a)
+		return -ENOENT;
+	if (!*password)
+		return -EINVAL;
+	copy = strdup(password);
+	if (!copy)
+		return -ENOMEM;
+	OPENSSL_cleanse(a->password, strlen(a->password));
+	free(a->password);
+	a->password = copy;
+	return 0;
+}
+
 static void unbind_user(struct list *bindings, const char *user)
 {
 	binding_remove(bindings, user, false);

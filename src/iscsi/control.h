@@ -96,6 +96,8 @@ struct iscsi_account {
 };
 const struct list *iscsi_accounts(void);
 int iscsi_account_add(const char *user, const char *password);
+/* Another password, for logins to come; where it is bound it stays. */
+int iscsi_account_set_password(const char *user, const char *password);
 /* Also unbinds it everywhere. */
 int iscsi_account_delete(const char *user);
 /* target NULL: for discovery sessions.  A target has any number of incoming ones and one outgoing.

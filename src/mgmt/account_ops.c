@@ -31,6 +31,24 @@ static void no_account(struct mgmt_request *r)
 	mgmt_fail(r, EINVAL, "can't find the account", NULL);
 }
 
+static void account_update(struct mgmt_request *r)
+{
+	const struct mgmt_args *a = &r->args;
+	int rc;
+
+	if (!a->user || !a->password) {
+		mgmt_fail(r, EINVAL, "'user' and 'password' options are required", NULL);
+		return;
+	}
+	rc = iscsi_account_set_password(a->user, a->password);
+	if (rc == -ENOENT)
+		no_account(r);
+	else if (rc)
+		mgmt_refuse(r, "account \"%.240s\": %s", a->user, strerror(-rc));
+	else
+		mgmt_done(r, NULL);
+}
+
 static void account_delete(struct mgmt_request *r)
 {
 	if (!r->args.user || iscsi_account_delete(r->args.user))
@@ -103,6 +121,7 @@ static void account_unbind(struct mgmt_request *r)
 const struct mgmt_op mgmt_account_ops[] = {
     {.mode = "account", .op = "new", .run = account_new},
     {.mode = "account", .op = "delete", .run = account_delete},
+    {.mode = "account", .op = "update", .run = account_update},
     {.mode = "account", .op = "show", .run = account_show},
     {.mode = "account", .op = "bind", .run = account_bind},
     {.mode = "account", .op = "unbind", .run = account_unbind},

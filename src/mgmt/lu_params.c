@@ -38,6 +38,7 @@ static const struct param {
     PARAM(readonly, BOOL, 1),
     PARAM(online, BOOL, 1),
     PARAM(thin_provisioning, BOOL, 1),
+    PARAM(write_cache, BOOL, 1),
     PARAM(lbppbe, UINT, 15),    /* SBC-4 5.20.2: 4 bits */
     PARAM(la_lba, UINT, 16383), /* 14 bits */
     PARAM(optimal_xfer_gran, UINT, UINT16_MAX),

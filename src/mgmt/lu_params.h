@@ -17,7 +17,8 @@ struct lu_params {
 	char *scsi_id, *scsi_sn, *vendor_id, *product_id, *product_rev; /* cut to their fields */
 	char *path, *bsopts, *bsoflags;
 	struct lu_number sense_format, lbppbe, la_lba, optimal_xfer_gran, optimal_xfer_len;
-	struct lu_number removable, readonly, online, thin_provisioning, rotation_rate, size;
+	struct lu_number removable, readonly, online, thin_provisioning, rotation_rate, size,
+	    write_cache;
 	char *mode_page; /* one a request: it is checked when it is set */
 };
 

@@ -47,6 +47,8 @@ static const char *check_store_params(const struct lu *lu, const struct lu_param
 		return "the controller has no medium";
 	if (p->readonly.set && !p->readonly.value && !store_can(lu->store, TGT_BS_CAN_WRITE))
 		return "readonly=0: the store can't be written to";
+	if (p->write_cache.set && !mode_has_cache(lu))
+		return "write_cache: the unit has no Caching mode page";
 	if (p->thin_provisioning.value && !store_can(lu->store, TGT_BS_CAN_DISCARD))
 		return "thin_provisioning=1: the store can't discard";
 	return NULL;
@@ -172,6 +174,8 @@ static void change_mode_data(struct lu *lu, const struct lu_params *p)
 		changed = true;
 	if (p->readonly.set)
 		lu->readonly_wanted = p->readonly.value;
+	if (p->write_cache.set && mode_set_wce(lu, p->write_cache.value))
+		changed = true;
 	SET_NUMBER(lu->readonly, p->readonly, changed);
 	if (changed)
 		lu_establish_ua(lu, ASC_MODE_PARAMETERS_CHANGED, 0);

@@ -259,3 +259,22 @@ bool mode_set_d_sense(struct lu *lu, bool descriptor)
 	mode_refresh(lu->mode);
 	return mode_d_sense(lu) != was;
 }
+
+bool mode_has_cache(const struct lu *lu)
+{
+	return lu->mode && mode_find(lu->mode, MODE_PAGE_CACHING, 0);
+}
+
+bool mode_set_wce(struct lu *lu, bool on)
+{
+	struct mode_page *p = mode_find(lu->mode, MODE_PAGE_CACHING, 0);
+	bool was = mode_wce(lu);
+	uint8_t values[MODE_PAGE_BYTES];
+
+	memcpy(values, p->values[MODE_DEFAULT], sizeof(values));
+	set_bit(&values[CACHING_WCE_BYTE], CACHING_WCE, on && lu->volatile_cache);
+	p->by_operator = true;
+	mode_set_defaults(p, values);
+	mode_refresh(lu->mode);
+	return mode_wce(lu) != was;
+}

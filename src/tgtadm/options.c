@@ -80,7 +80,7 @@ void adm_print_help(void)
 	       "portal (pt)         new delete show\n"
 	       "session (sess)      show stat\n"
 	       "connection (conn)   show stat delete\n"
-	       "account             new delete show bind unbind\n"
+	       "account             new delete show bind unbind update\n"
 	       "lld                 start stop show\n"
 	       "backingstore (bs)   show\n\n"
 	       "Options:\n");

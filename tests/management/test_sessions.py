@@ -3,8 +3,9 @@
 import pytest
 from daemons import free_port
 from iscsi import scsi
+from iscsi.chap import Chap
 from iscsi.connection import Closed
-from iscsi.login import Login, login
+from iscsi.login import Login, LoginFailed, login
 
 INQUIRY_DATA_HAS_CHANGED, CAPACITY_DATA_HAS_CHANGED = 0x3F03, 0x2A09
 MODE_PARAMETERS_CHANGED, REPORTED_LUNS_DATA_HAS_CHANGED = 0x2A01, 0x3F0E
@@ -40,6 +41,7 @@ def attentions(session):
     ("scsi_sn=other", [INQUIRY_DATA_HAS_CHANGED]),
     ("removable=1", [INQUIRY_DATA_HAS_CHANGED]),
     ("rotation_rate=7200", [INQUIRY_DATA_HAS_CHANGED]),
+    ("write_cache=0", [MODE_PARAMETERS_CHANGED]),
     ("lbppbe=3", [CAPACITY_DATA_HAS_CHANGED]),
     ("thin_provisioning=1", [CAPACITY_DATA_HAS_CHANGED]),
     ("size=512k", [CAPACITY_DATA_HAS_CHANGED]),
@@ -231,3 +233,20 @@ def test_portal_comes_and_goes(daemon):
     assert daemon.adm("--op", "delete", *portal).returncode == 22
     with pytest.raises(OSError, match="refused"):
         login("127.0.0.1", port, Login(name))
+
+
+def test_another_password(daemon):
+    """It is for the next login; the account stays bound, so nobody gets in without one."""
+    name = daemon.target()
+    daemon.do("--op", "new", "--mode", "account", "--user", "a", "--password", "secretsecret1")
+    daemon.do("--op", "bind", "--mode", "account", "--tid", "1", "--user", "a")
+    before = Chap(user="a", secret="secretsecret1", algorithms=(7,))
+    with login("127.0.0.1", daemon.port, Login(name, chap=before)) as session:
+        daemon.do("--op", "update", "--mode", "account", "--user", "a", "--password", "secretsecret2")
+        assert session.alive()
+    for chap in (before, None):
+        with pytest.raises(LoginFailed):
+            login("127.0.0.1", daemon.port, Login(name, chap=chap))
+    login("127.0.0.1", daemon.port, Login(name, chap=Chap(user="a", secret="secretsecret2", algorithms=(7,)))).close()
+    refused = daemon.adm("--op", "update", "--mode", "account", "--user", "b", "--password", "x")
+    assert (refused.returncode, refused.stderr) == (22, "tgtadm: can't find the account\n")

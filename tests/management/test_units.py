@@ -187,3 +187,13 @@ def test_wrong_addresses(daemon, address):
     assert done.returncode == 22
     assert address in done.stderr
     assert daemon.show("target")["targets"][0]["acl"] == []
+
+
+def test_write_cache(target, image):
+    """Both ways; a unit without a Caching page has none."""
+    target.unit(image)
+    for on in ("0", "1", "off", "on"):
+        assert update(target, f"write_cache={on}").returncode == 0
+    assert update(target, "write_cache=2").returncode == 22
+    refused = update(target, "write_cache=1", lun="0")
+    assert "write_cache: the unit has no Caching mode page" in refused.stderr

@@ -64,6 +64,9 @@ int iscsi_portal_delete(const char *text);
 /* Seconds between NOP-In pings and how many may go unanswered; for targets made later. 0: none. */
 void iscsi_set_nop_defaults(uint32_t interval, uint32_t count);
 
+/* An iqn., eui. or naa. name (RFC 7143 4.2.7).  Any thread. */
+bool iscsi_name_valid(const char *name);
+
 /* Targets.  The name must be an iqn., eui. or naa. name (RFC 7143 4.2.7), or -EINVAL. */
 int iscsi_target_create(uint32_t tid, const char *name, struct iscsi_target **target);
 struct iscsi_target *iscsi_target_find(uint32_t tid);
@@ -77,10 +80,15 @@ void iscsi_target_delete(struct iscsi_target *target, void (*done)(void *arg), v
  * NOT READY. */
 void iscsi_target_set_ready(struct iscsi_target *target, bool ready);
 
+/* Sets the parameters as those of a new target are; nothing else in it. */
+void iscsi_target_defaults(struct iscsi_target *target);
+
 /* Parameters in the order in which stgt shows them (compat/), with their defaults. */
 const char *iscsi_param_name(unsigned index); /* 0 … ISCSI_NR_PARAMS - 1 */
 /* As show prints it: number, Yes/No, None/CRC32C … */
 void iscsi_param_format(const struct iscsi_target *target, unsigned index, char *out, size_t size);
+/* Whether there is a parameter of that name that can have that value.  Any thread. */
+bool iscsi_param_valid(const char *name, const char *value);
 /* -EINVAL: no such name, or a value out of range. */
 int iscsi_param_set(struct iscsi_target *target, const char *name, const char *value);
 

@@ -106,17 +106,30 @@ static bool parse_param(const struct param_row *row, const char *value, uint64_t
 	return text_number(value, row->max, number) && *number >= row->min;
 }
 
-int iscsi_param_set(struct iscsi_target *target, const char *name, const char *value)
+static const struct param_row *find_row(const char *name)
 {
 	for (unsigned i = 0; i < ISCSI_NR_PARAMS; i++) {
-		uint64_t number;
-
-		if (strcmp(rows[i].name, name) != 0)
-			continue;
-		if (!parse_param(&rows[i], value, &number))
-			return -EINVAL;
-		target->params[i] = (uint32_t)number;
-		return 0;
+		if (strcmp(rows[i].name, name) == 0)
+			return &rows[i];
 	}
-	return -EINVAL;
+	return NULL;
+}
+
+bool iscsi_param_valid(const char *name, const char *value)
+{
+	const struct param_row *row = find_row(name);
+	uint64_t number;
+
+	return row && parse_param(row, value, &number);
+}
+
+int iscsi_param_set(struct iscsi_target *target, const char *name, const char *value)
+{
+	const struct param_row *row = find_row(name);
+	uint64_t number;
+
+	if (!row || !parse_param(row, value, &number))
+		return -EINVAL;
+	target->params[row - rows] = (uint32_t)number;
+	return 0;
 }

@@ -31,7 +31,7 @@ bool iscsi_system_ready(void)
 }
 
 /* RFC 7143 4.2.7: printable, without blanks, of one of three types. */
-static bool name_valid(const char *name)
+bool iscsi_name_valid(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -42,12 +42,19 @@ static bool name_valid(const char *name)
 	return !strncmp(name, "iqn.", 4) || !strncmp(name, "eui.", 4) || !strncmp(name, "naa.", 4);
 }
 
+void iscsi_target_defaults(struct iscsi_target *target)
+{
+	params_set_defaults(target->params);
+	target->params[PARAM_NOP_INTERVAL] = default_nop_interval;
+	target->params[PARAM_NOP_COUNT] = default_nop_count;
+}
+
 int iscsi_target_create(uint32_t tid, const char *name, struct iscsi_target **out)
 {
 	struct target_state *state;
 	struct iscsi_target *t;
 
-	if (!name_valid(name))
+	if (!iscsi_name_valid(name))
 		return -EINVAL;
 	if (target_find(tid) || target_find_name(name))
 		return -EEXIST;
@@ -55,9 +62,7 @@ int iscsi_target_create(uint32_t tid, const char *name, struct iscsi_target **ou
 	if (!state)
 		return -ENOMEM;
 	t = &state->target;
-	params_set_defaults(t->params);
-	t->params[PARAM_NOP_INTERVAL] = default_nop_interval;
-	t->params[PARAM_NOP_COUNT] = default_nop_count;
+	iscsi_target_defaults(t);
 	list_init(&t->addresses);
 	list_init(&t->names);
 	list_init(&t->accounts);

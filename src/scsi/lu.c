@@ -218,10 +218,8 @@ static void make_naa(struct lu *lu)
 	lu->naa[0] = 0x30 | (lu->naa[0] & 0x0f);
 }
 
-static void make_identity(struct lu *lu)
+void lu_default_identity(const struct lu *lu, struct lu_identity *id)
 {
-	struct lu_identity *id = &lu->id;
-
 	strcpy(id->vendor_id, "IET");
 	strcpy(id->product_id, !lu->store                          ? "Controller"
 			       : lu->commands->device_type == 0x01 ? "VIRTUAL-TAPE"
@@ -229,6 +227,11 @@ static void make_identity(struct lu *lu)
 	strcpy(id->product_rev, "0001");
 	snprintf(id->scsi_id, sizeof(id->scsi_id), "IET     %04x%04x", lu->target->tid, lu->lun);
 	snprintf(id->scsi_sn, sizeof(id->scsi_sn), "beaf%u%u", lu->target->tid, lu->lun);
+}
+
+static void make_identity(struct lu *lu)
+{
+	lu_default_identity(lu, &lu->id);
 	make_naa(lu);
 }
 
@@ -302,6 +305,14 @@ const char *lu_take_limits(struct lu *lu)
 	return NULL;
 }
 
+uint8_t lu_default_lbppbe(const struct lu *lu, const struct tgt_bs_geometry *g)
+{
+	if (g->physical_block_size <= lu->block_size ||
+	    (g->physical_block_size & (g->physical_block_size - 1)))
+		return 0;
+	return (uint8_t)__builtin_ctz(g->physical_block_size / lu->block_size);
+}
+
 static const char *finish_disk(struct lu *lu, const struct tgt_bs_geometry *g)
 {
 	const char *error = lu_take_limits(lu);
@@ -309,9 +320,7 @@ static const char *finish_disk(struct lu *lu, const struct tgt_bs_geometry *g)
 	if (error)
 		return error;
 	lu->blocks = lu_blocks_of(lu, g->size);
-	if (g->physical_block_size > lu->block_size &&
-	    !(g->physical_block_size & (g->physical_block_size - 1)))
-		lu->lbppbe = (uint8_t)__builtin_ctz(g->physical_block_size / lu->block_size);
+	lu->lbppbe = lu_default_lbppbe(lu, g);
 	lu->rotation_rate = g->flags & TGT_BS_GEO_ROTATIONAL ? 0 : 1;
 	return NULL;
 }

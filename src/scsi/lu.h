@@ -159,6 +159,11 @@ static inline struct lu_slice *lu_slice_here(struct lu *lu)
 	return &lu->slices[reactor_id(reactor_self())];
 }
 
+/* What an LU is called, and how its logical blocks lie in those of its store, before an operator
+ * says otherwise. */
+void lu_default_identity(const struct lu *lu, struct lu_identity *id);
+uint8_t lu_default_lbppbe(const struct lu *lu, const struct tgt_bs_geometry *geometry);
+
 /* "target 1 lun 2" for log lines; static per thread. */
 const char *lu_name(const struct lu *lu);
 

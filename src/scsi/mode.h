@@ -62,6 +62,10 @@ bool mode_has_changeable(const struct mode_page *page);
 void mode_add_page(struct mode_state *state, const uint8_t *values, size_t length,
 		   const uint8_t *changeable);
 
+/* The pages as a new LU of this kind has them; the caller frees it.  NULL: it has none, or there is
+ * no memory. */
+struct mode_state *mode_state_default(const struct lu *lu);
+
 /* After every change of current values. */
 void mode_refresh(struct mode_state *state);
 /* Other default values of a page.  What initiators have saved stays, in the bits that they may

@@ -199,6 +199,16 @@ int mode_state_create(struct lu *lu)
 	return 0;
 }
 
+struct mode_state *mode_state_default(const struct lu *lu)
+{
+	struct lu like = {.store = lu->store,
+			  .commands = lu->commands,
+			  .volatile_cache = lu->volatile_cache,
+			  .sense_descriptor = lu->sense_descriptor};
+
+	return lu->mode && !mode_state_create(&like) ? like.mode : NULL;
+}
+
 void mode_state_free(struct lu *lu)
 {
 	free(lu->mode);

@@ -2,6 +2,7 @@
 #include "daemon/daemon.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "daemon/options.h"
 #include "daemon/process.h"
 #include "iscsi/control.h"
+#include "mgmt/config.h"
 #include "mgmt/mgmt.h"
 #include "reactor/reactor.h"
 #include "reactor/workers.h"
@@ -40,6 +42,7 @@ static struct {
 	struct timer request, deadline;
 	bool requests_ended;
 	unsigned int targets_left;
+	bool has_config, config_loaded;
 } state = {.signals = {.fd = -1}};
 
 /* ---- the end ---- */
@@ -111,6 +114,16 @@ static void stop(void)
 
 /* ---- signals ---- */
 
+static void hang_up(void)
+{
+	if (!state.has_config) {
+		log_info("SIGHUP: there is nothing to read again");
+		return;
+	}
+	log_info("SIGHUP: reading the configuration again");
+	mgmt_config_reload(NULL);
+}
+
 static void signal_arrived(struct fd_watch *watch, uint32_t events)
 {
 	struct signalfd_siginfo info;
@@ -119,7 +132,7 @@ static void signal_arrived(struct fd_watch *watch, uint32_t events)
 	if (read(watch->fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (info.ssi_signo == SIGHUP) {
-		log_info("SIGHUP: there is nothing to read again");
+		hang_up();
 		return;
 	}
 	log_info("%s: ending", strsignal((int)info.ssi_signo));
@@ -229,7 +242,35 @@ static int start_iscsi(const struct daemon_options *o)
 		return rc;
 	}
 	iscsi_set_nop_defaults(o->nop_interval, o->nop_count);
-	return add_portals(o);
+	return 0;
+}
+
+static void config_loaded(bool ok)
+{
+	state.config_loaded = ok;
+	if (!state.stopping)
+		reactor_quit(reactor_self());
+}
+
+static void begin_config(struct message *message)
+{
+	(void)message;
+	mgmt_config_reload(config_loaded);
+}
+
+/* Runs the loop for as long as it takes: nobody can log in before, for there is no portal yet. */
+static int load_config(const struct daemon_options *o)
+{
+	static struct message begin;
+
+	mgmt_config_use(o->config, o->control_port);
+	if (!o->config)
+		return 0;
+	state.has_config = true;
+	begin.fn = begin_config; /* from within the loop: it sleeps until something happens */
+	reactor_send(reactor_self(), &begin);
+	reactor_run(reactor_self());
+	return state.config_loaded && !state.stopping ? 0 : -EINVAL;
 }
 
 static int claim_socket(const struct daemon_options *o)
@@ -259,6 +300,10 @@ static int start(const struct daemon_options *o)
 		rc = start_threads(o);
 	if (!rc)
 		rc = start_iscsi(o);
+	if (!rc)
+		rc = load_config(o);
+	if (!rc)
+		rc = add_portals(o);
 	return rc ? rc : mgmt_serve(stop);
 }
 
@@ -284,6 +329,24 @@ static void tear_down(void)
 	_exit(state.stopping ? 0 : 1);
 }
 
+/* As it is seen from the folder that the daemon is started in, which it may leave.  False: its name
+ * is too long, or there is no such folder any more. */
+static bool find_config(struct daemon_options *o)
+{
+	static char path[PATH_MAX];
+	size_t len;
+
+	if (!o->config || *o->config == '/')
+		return true;
+	if (!getcwd(path, sizeof(path)))
+		return false;
+	len = strlen(path);
+	if (snprintf(path + len, sizeof(path) - len, "/%s", o->config) >= (int)(sizeof(path) - len))
+		return false;
+	o->config = path;
+	return true;
+}
+
 int tgtd_main(int argc, char **argv)
 {
 	struct daemon_options options;
@@ -292,11 +355,15 @@ int tgtd_main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	log_open(options.syslog, options.debug);
+	if (!find_config(&options)) {
+		log_err("configuration %s: the file can't be found", options.config);
+		return 1;
+	}
 	if (!options.foreground && background_enter())
 		return 1;
 	if (start(&options)) {
 		tear_down();
-		return 1;
+		return state.stopping ? 0 : 1;
 	}
 	log_info("ready (version %s, %u event loops)", TGT_VERSION, reactors_count());
 	background_ready();

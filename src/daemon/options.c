@@ -16,7 +16,7 @@
 #define MAX_IO_THREADS 1024
 
 /* Options without a short form. */
-enum { OPT_ISCSI = 256, OPT_THREADS, OPT_STORE_DIR, OPT_STATE_DIR };
+enum { OPT_ISCSI = 256, OPT_THREADS, OPT_STORE_DIR, OPT_STATE_DIR, OPT_CONFIG };
 
 static const struct option long_options[] = {
     {"foreground", no_argument, NULL, 'f'},
@@ -28,6 +28,7 @@ static const struct option long_options[] = {
     {"iscsi", required_argument, NULL, OPT_ISCSI},
     {"backing-store-dir", required_argument, NULL, OPT_STORE_DIR},
     {"state-dir", required_argument, NULL, OPT_STATE_DIR},
+    {"config", required_argument, NULL, OPT_CONFIG},
     {"debug", required_argument, NULL, 'd'},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
@@ -40,6 +41,8 @@ static void print_help(void)
 	       "SCSI target daemon: exports disks, tapes and SCSI devices over iSCSI.\n\n"
 	       "  -f, --foreground         stay in the foreground, log to stderr\n"
 	       "  -D, --nodaemonize        stay in the foreground, log to syslog and stderr\n"
+	       "      --config FILE        make the targets that FILE asks for (targets.conf(5)),\n"
+	       "                           and read it again on SIGHUP\n"
 	       "  -C, --control-port N     number of the management socket (0)\n"
 	       "      --iscsi KEY=VALUE,...  portal=ADDRESS[:PORT], tpgt=TAG (of the portal\n"
 	       "                           before it), nop_interval=SECONDS, nop_count=N; may be\n"
@@ -192,6 +195,9 @@ static int take(struct daemon_options *o, int letter, char *value)
 		return -1;
 	case OPT_STATE_DIR:
 		o->state_dir = value;
+		return -1;
+	case OPT_CONFIG:
+		o->config = value;
 		return -1;
 	default:
 		return take_word(o, letter);

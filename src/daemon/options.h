@@ -15,6 +15,7 @@ struct daemon_options {
 	bool debug;
 	unsigned int control_port, io_threads;
 	unsigned int reactors;      /* 0: one for each CPU that the daemon may run on */
+	const char *config;         /* or NULL */
 	const char *pid_file;       /* or NULL */
 	const char *store_dir;      /* NULL: the built-in one */
 	const char *state_dir;      /* NULL: the built-in one */

@@ -39,6 +39,8 @@ static const struct member {
     NUMBER_MEMBER(blocksize, UINT32_MAX),
     FLAG_MEMBER(force),
     FLAG_MEMBER(outgoing),
+    FLAG_MEMBER(pretend),
+    FLAG_MEMBER(ignore_errors),
     TEXT_MEMBER(name),
     TEXT_MEMBER(value),
     TEXT_MEMBER(params),
@@ -52,6 +54,7 @@ static const struct member {
     TEXT_MEMBER(initiator_name),
     TEXT_MEMBER(user),
     TEXT_MEMBER(password),
+    TEXT_MEMBER(file),
 };
 
 static const struct member *find_member(const char *name)

@@ -16,11 +16,11 @@ struct mgmt_args {
 	const char *op, *mode, *lld;
 	bool has_version, has_tid, has_sid, has_cid, has_lun, has_blocksize;
 	uint64_t version, tid, sid, cid, lun, blocksize;
-	bool force, outgoing;
+	bool force, outgoing, pretend, ignore_errors;
 	const char *name, *value, *params;
 	const char *backing_store, *bstype, *bsopts, *bsoflags, *device_type;
 	const char *targetname, *initiator_address, *initiator_name;
-	const char *user, *password;
+	const char *user, *password, *file;
 };
 
 /* False: error (of size bytes) says which member is wrong and why. */

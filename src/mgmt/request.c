@@ -11,8 +11,8 @@
 #include "util/log.h"
 
 static const struct mgmt_op *const tables[] = {
-    mgmt_system_ops, mgmt_target_ops,  mgmt_lu_ops,     mgmt_account_ops,
-    mgmt_portal_ops, mgmt_session_ops, mgmt_module_ops, mgmt_stat_ops,
+    mgmt_system_ops,  mgmt_target_ops, mgmt_lu_ops,   mgmt_account_ops, mgmt_portal_ops,
+    mgmt_session_ops, mgmt_module_ops, mgmt_stat_ops, mgmt_config_ops,
 };
 
 static void run_next(struct deferred *deferred);
@@ -23,6 +23,7 @@ static struct {
 	struct mgmt_request *running;
 	struct deferred next;
 	void (*idle)(void);
+	bool draining;
 } queue = {
     .waiting = LIST_INIT(queue.waiting),
     .next = {.link = LIST_INIT(queue.next.link), .fn = run_next},
@@ -93,6 +94,10 @@ static void answer(struct mgmt_request *request, json_t *response)
 {
 	void (*idle)(void) = queue.idle;
 
+	if (request->part) {
+		release(request, response);
+		return;
+	}
 	queue.running = NULL;
 	queue.idle = NULL;
 	release(request, response);
@@ -231,8 +236,32 @@ struct mgmt_request *mgmt_submit(const char *line, size_t len,
 	return r;
 }
 
+bool mgmt_run_part(json_t *json, void (*answered)(struct mgmt_request *request, json_t *response),
+		   void *owner)
+{
+	struct mgmt_request *r = calloc(1, sizeof(*r));
+
+	if (!r) {
+		json_decref(json);
+		return false;
+	}
+	r->json = json;
+	r->answered = answered;
+	r->owner = owner;
+	r->part = true;
+	list_init(&r->link);
+	run(r);
+	return true;
+}
+
+bool mgmt_is_draining(void)
+{
+	return queue.draining;
+}
+
 void mgmt_drain(void (*idle)(void))
 {
+	queue.draining = true;
 	while (!list_empty(&queue.waiting)) {
 		struct mgmt_request *r = list_pop(&queue.waiting, struct mgmt_request, link);
 

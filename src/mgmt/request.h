@@ -31,6 +31,7 @@ struct mgmt_request {
 	struct iscsi_target *target;
 	struct lu *lu;
 	void *state; /* the operation's own */
+	bool part;   /* of the request that runs: see mgmt_run_part() */
 };
 
 /* What must exist before a row's operation runs. */
@@ -52,6 +53,7 @@ extern const struct mgmt_op mgmt_portal_ops[];
 extern const struct mgmt_op mgmt_session_ops[];
 extern const struct mgmt_op mgmt_module_ops[];
 extern const struct mgmt_op mgmt_stat_ops[];
+extern const struct mgmt_op mgmt_config_ops[];
 
 /*
  * Takes a line of text (len bytes, no newline) as a request and queues it.  answered() is called
@@ -60,9 +62,15 @@ extern const struct mgmt_op mgmt_stat_ops[];
 struct mgmt_request *mgmt_submit(const char *line, size_t len,
 				 void (*answered)(struct mgmt_request *request, json_t *response),
 				 void *owner);
+/* Runs a request (taken over) now, as a part of the one that runs and with no other part of it.
+ * answered() may be called from within.  False: out of memory. */
+bool mgmt_run_part(json_t *json, void (*answered)(struct mgmt_request *request, json_t *response),
+		   void *owner);
 /* Requests that don't run yet are answered with an error; then idle(), at once or when the running
  * one has ended.  Nothing may be submitted any more. */
 void mgmt_drain(void (*idle)(void));
+/* The daemon ends: a request of many parts had better stop. */
+bool mgmt_is_draining(void);
 
 /* It worked; result (NULL: nothing to say) is taken over. */
 void mgmt_done(struct mgmt_request *request, json_t *result);

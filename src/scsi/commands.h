@@ -20,7 +20,7 @@ extern const struct opcode_row spc_no_lu_rows[];
 extern const struct opcode_row alua_rows[];
 /* rsoc.c: REPORT SUPPORTED OPERATION CODES and TASK MANAGEMENT FUNCTIONS */
 extern const struct opcode_row rsoc_rows[];
-/* mode.c: MODE SENSE/SELECT(6/10); log.c: LOG SENSE */
+/* mode.c: MODE SENSE/SELECT(6/10); log.c: LOG SENSE, LOG SELECT */
 extern const struct opcode_row mode_rows[];
 extern const struct opcode_row log_rows[];
 /* reserve.c: RESERVE/RELEASE(6/10); pr.c: PERSISTENT RESERVE IN/OUT */

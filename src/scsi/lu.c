@@ -10,6 +10,7 @@
 #include "scsi/commands.h"
 #include "scsi/core.h"
 #include "scsi/identifying.h"
+#include "scsi/log.h"
 #include "scsi/passthrough.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -53,6 +54,7 @@ static void lu_free(struct lu *lu)
 		pr_state_free(lu);
 	if (lu->mode)
 		mode_state_free(lu);
+	log_state_free(lu);
 	passthrough_free(lu);
 	free(lu->identifying);
 	free(lu->parts);
@@ -342,7 +344,7 @@ static const char *finish_lu(struct lu *lu)
 	else
 		lu->removable = true;
 	make_identity(lu);
-	if (!error && (mode_state_create(lu) || pr_state_create(lu)))
+	if (!error && (log_state_create(lu) || mode_state_create(lu) || pr_state_create(lu)))
 		error = "out of memory";
 	if (lu->commands->device_type == 0x00 && !is_passthrough(lu)) {
 		medium_state_load(lu);
@@ -411,7 +413,9 @@ static void create_controller(struct creation *c)
 	lu->block_size = 1; /* as stgt shows it */
 	lu->block_shift = 0;
 	make_identity(lu);
-	c->error = mode_state_create(lu) || pr_state_create(lu) ? "out of memory" : NULL;
+	c->error = log_state_create(lu) || mode_state_create(lu) || pr_state_create(lu)
+		       ? "out of memory"
+		       : NULL;
 	if (c->error) {
 		creation_failed(c);
 		return;

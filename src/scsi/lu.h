@@ -20,6 +20,7 @@
 struct target;
 struct pr_state;
 struct mode_state;
+struct log_state;
 struct passthrough;
 struct medium_op;
 struct identifying;
@@ -48,6 +49,9 @@ struct lu_counters {
 	_Atomic uint64_t errors;
 };
 
+/* What the log pages tell of reads, writes and verifies. */
+enum log_counter { LOG_COMMANDS, LOG_BYTES, LOG_MS, LOG_ERRORS, LOG_COUNTERS };
+
 /* An LU on one reactor; touched on that reactor only. */
 struct lu_slice {
 	struct lu *lu;
@@ -62,6 +66,10 @@ struct lu_slice {
 	bool acknowledged;
 	struct list waits; /* struct abort_wait: who waits for aborted tasks to end */
 	struct lu_counters counters;
+	/* written here, read anywhere; relaxed.  See log.h */
+	_Atomic uint64_t log[COUNTS_KINDS][LOG_COUNTERS];
+	_Atomic uint64_t busy_ms;    /* while there was a task */
+	_Atomic uint64_t busy_since; /* ms of the reactors' clock, 0: there is none */
 } __attribute__((aligned(64)));
 
 struct lu {
@@ -104,6 +112,7 @@ struct lu {
 	struct lu_clock clock; /* timestamp.c */
 	struct identifying *identifying; /* identifying.c; NULL: there is none */
 	struct mode_state *mode;         /* mode.c: current, saved, default, changeable values */
+	struct log_state *log;           /* log.h: what LOG SELECT has reset, the last errors */
 	struct pr_state *pr;             /* pr.c; never NULL on an LU that has reservations */
 	_Atomic uint64_t reserved_by;    /* RESERVE(6)/(10): nexus id of the holder, 0: none */
 	atomic_uint state_generation; /* counts exclusive operations on all of the LU: checks made

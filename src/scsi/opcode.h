@@ -46,12 +46,16 @@ enum pr_rule {
 	PR_SPECIAL,     /* the handler decides (PERSISTENT RESERVE OUT, RESERVE, RELEASE) */
 };
 
+/* As what it counts in the log pages (log.h). */
+enum row_counts { COUNTS_NOT = 0, COUNTS_READ, COUNTS_WRITE, COUNTS_VERIFY, COUNTS_KINDS };
+
 struct opcode_row {
 	uint8_t opcode;
 	int16_t service_action; /* or NO_SERVICE_ACTION; in byte 1 bits 4…0, or bytes 8-9 of 7Fh */
 	uint8_t cdb_len;
 	uint8_t direction;           /* enum data_direction */
 	uint8_t pr;                  /* enum pr_rule */
+	uint8_t counts;              /* enum row_counts */
 	uint16_t flags;              /* ROW_* */
 	uint8_t usage[SCSI_MAX_CDB]; /* CDB usage data: bits that may be set; [0] is the opcode.
 				      * Bits outside it that are set are an INVALID FIELD IN CDB */

@@ -278,16 +278,20 @@ static void sbc_prefetch(struct scsi_task *t)
 
 #define READ_ROW(op, len, name, clause)                                                            \
 	ROW(op, len, DATA_IN, PR_READ, ROW_MEDIUM | ROW_RANGE, sbc_prepare_transfer, sbc_read,     \
-	    name, clause)
+	    name, clause),                                                                         \
+	    .counts = COUNTS_READ
 #define WRITE_ROW(op, len, name, clause)                                                           \
 	ROW(op, len, DATA_OUT, PR_WRITE, ROW_MEDIUM | ROW_WRITES | ROW_RANGE, sbc_prepare_write,   \
-	    sbc_write, name, clause)
+	    sbc_write, name, clause),                                                              \
+	    .counts = COUNTS_WRITE
 #define WRITE_VERIFY_ROW(op, len, name, clause)                                                    \
 	ROW(op, len, DATA_OUT, PR_WRITE, ROW_MEDIUM | ROW_WRITES | ROW_RANGE,                      \
-	    prepare_write_and_verify, sbc_write_and_verify, name, clause)
+	    prepare_write_and_verify, sbc_write_and_verify, name, clause),                         \
+	    .counts = COUNTS_WRITE
 #define VERIFY_ROW(op, len, name, clause)                                                          \
 	ROW(op, len, DATA_OUT, PR_READ, ROW_MEDIUM | ROW_RANGE | ROW_LONG, prepare_verify,         \
-	    sbc_verify, name, clause)
+	    sbc_verify, name, clause),                                                             \
+	    .counts = COUNTS_VERIFY
 #define PREFETCH_ROW(op, len, name, clause)                                                        \
 	ROW(op, len, DATA_NONE, PR_READ, ROW_MEDIUM | ROW_RANGE, sbc_prepare_to_end, sbc_prefetch, \
 	    name, clause)

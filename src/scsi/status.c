@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "scsi/commands.h"
+#include "scsi/log.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -137,6 +138,8 @@ static void end_by(struct scsi_task *t, const struct tgt_bs_request *request,
 	if (request->status == TGT_BS_ERR_OUT_OF_RANGE && writes(request))
 		asc = ASC_WRITE_ERROR;
 	tell(t, request, m, m->outcome == SENSE_LBA);
+	if (m->why)
+		log_store_error(t, request, (enum sense_key)m->key, asc, m->why);
 	switch (m->outcome) {
 	case STATUS:
 		task_status(t, (enum scsi_status)m->key);

@@ -4,6 +4,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/core.h"
+#include "scsi/log.h"
 #include "scsi/opcode.h"
 #include "util/bytes.h"
 #include "util/log.h"
@@ -56,6 +57,7 @@ static void count_done(struct scsi_task *t)
 		add(&c->errors, 1);
 	if (!t->row)
 		return;
+	log_count(t);
 	if (t->row->direction == DATA_IN) {
 		add(&c->read_done_bytes, t->data.length);
 		add(&c->read_done_cmds, 1);
@@ -79,7 +81,8 @@ static void leave_lu(struct scsi_task *t)
 		queue_uncount(t);
 	if (t->exclusive)
 		exclusive_finish(t);
-	slice->nr_tasks--;
+	if (!--slice->nr_tasks)
+		log_idle(slice);
 	/* SAM-5 5.9: the ACA exists before any other task can see it gone; the failure of a command
 	 * that belongs to one ends it, unless it begins the next */
 	if (t->status == STATUS_CHECK_CONDITION && !t->aborted &&
@@ -449,8 +452,9 @@ void scsi_task_submit(struct scsi_task *t)
 		return;
 	}
 	t->slice = t->itl->slice;
-	t->slice->nr_tasks++;
 	t->started_ms = reactor_now_ms(nexus->reactor);
+	if (!t->slice->nr_tasks++)
+		log_busy(t->slice, t->started_ms);
 	if (t->lu->in_order && (t->attribute == ATTR_SIMPLE || t->attribute == ATTR_UNTAGGED))
 		t->attribute = ATTR_ORDERED;
 	queue_enter(t);

@@ -88,6 +88,7 @@ static void test_controller(void **state)
 	    "MODE SELECT(6)",
 	    "MODE SENSE(6)",
 	    "SEND DIAGNOSTIC",
+	    "LOG SELECT",
 	    "LOG SENSE",
 	    "MODE SELECT(10)",
 	    "MODE SENSE(10)",
@@ -141,6 +142,7 @@ static void test_reservation_rules(void **state)
 	} want[] = {
 	    {0x12, NO_SERVICE_ACTION, PR_ALLOWED}, /* INQUIRY */
 	    {0x4d, NO_SERVICE_ACTION, PR_ALLOWED}, /* LOG SENSE */
+	    {0x4c, NO_SERVICE_ACTION, PR_WRITE},   /* LOG SELECT */
 	    {0x15, NO_SERVICE_ACTION, PR_WRITE},   /* MODE SELECT */
 	    {0x55, NO_SERVICE_ACTION, PR_WRITE},
 	    {0x1a, NO_SERVICE_ACTION, PR_READ}, /* MODE SENSE */

@@ -145,6 +145,14 @@ def mode_select6(length: int, save: bool = False, revert: bool = False) -> bytes
     return bytes([0x15, 0x10 | (2 if revert else 0) | int(save), 0, 0, length, 0])
 
 
+def log_sense(page: int, subpage: int = 0, control: int = 1, pointer: int = 0, length: int = 8192) -> bytes:
+    return struct.pack(">BBBBxHHB", 0x4D, 0, control << 6 | page, subpage, pointer, length, 0)
+
+
+def log_select(length: int = 0, page: int = 0, subpage: int = 0, control: int = 1, pcr: bool = False) -> bytes:
+    return struct.pack(">BBBB3xHB", 0x4C, 2 if pcr else 0, control << 6 | page, subpage, length, 0)
+
+
 def read_capacity10() -> bytes:
     return bytes([0x25]) + bytes(9)
 

@@ -55,12 +55,12 @@ bool mode_set_d_sense(struct lu *lu, bool descriptor);
 /* A logical unit reset: current values are the saved ones again (SPC-5 6.12).  Inside an exclusive
  * operation. */
 void mode_reset(struct lu *lu);
-/* The LU has another store, whose cache may be volatile or not: WCE follows.  Inside an exclusive
- * operation. */
-void mode_refresh_cache(struct lu *lu);
+/* The LU has another store, whose cache may be volatile or not: WCE follows; true when it changed.
+ * Inside an exclusive operation. */
+bool mode_refresh_cache(struct lu *lu);
 /* Whether there is a Caching page; sets its WCE by default, and the current one unless an initiator
- * has saved the page (tgtadm write_cache), true when that changed.  Where no cache is volatile there
- * is none to switch on.  Inside an exclusive operation. */
+ * has saved the page (tgtadm write_cache), true when that changed.  Where no cache is volatile
+ * there is none to switch on.  Inside an exclusive operation. */
 bool mode_has_cache(const struct lu *lu);
 bool mode_set_wce(struct lu *lu, bool on);
 /* tgtadm mode_page=page:subpage:length:byte…; 0 or -EINVAL.  Inside an exclusive operation. */

@@ -72,17 +72,20 @@ static void take_size(struct lu *lu, const struct tgt_bs_geometry *g, bool was_t
 static void take_medium(struct lu *lu, bool same, bool loads)
 {
 	const struct tgt_bs_geometry g = store_geometry(lu->store);
-	bool was_there = lu->medium;
+	bool was_there = lu->medium, changed;
 
 	take_size(lu, &g, was_there);
 	lu->medium = !is_empty(&g) && (was_there || loads);
-	mode_refresh_cache(lu);
 	if (!lu->medium)
 		return;
+	changed = mode_refresh_cache(lu);
 	/* the write protection of the medium before doesn't stay */
 	lu->readonly = lu->readonly_wanted || !store_can(lu->store, TGT_BS_CAN_WRITE);
-	if (same && was_there)
+	if (same && was_there) {
+		if (changed)
+			lu_establish_ua(lu, ASC_MODE_PARAMETERS_CHANGED, 0);
 		return;
+	}
 	lu->started = true;
 	lu_establish_ua(lu, ASC_NOT_READY_TO_READY_CHANGE, 0);
 }

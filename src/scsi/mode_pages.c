@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "scsi/commands.h"
-#include "scsi/ua.h"
 
 /* Where the bits are that others ask for: byte and mask in the page. */
 #define CACHING_WCE_BYTE 2
@@ -149,22 +148,21 @@ static void set_bit(uint8_t *byte, uint8_t mask, bool on)
 	*byte = (uint8_t)(on ? *byte | mask : *byte & ~mask);
 }
 
-void mode_refresh_cache(struct lu *lu)
+bool mode_refresh_cache(struct lu *lu)
 {
 	struct mode_page *p = mode_find(lu->mode, MODE_PAGE_CACHING, 0);
 	uint8_t values[MODE_PAGE_BYTES];
 	bool was = mode_wce(lu);
 
 	if (!p)
-		return;
+		return false;
 	set_bit(&p->values[MODE_CHANGEABLE][CACHING_WCE_BYTE], CACHING_WCE, lu->volatile_cache);
 	memcpy(values, p->values[MODE_DEFAULT], sizeof(values));
 	if (!lu->volatile_cache || !p->by_operator)
 		set_bit(&values[CACHING_WCE_BYTE], CACHING_WCE, lu->volatile_cache);
 	mode_set_defaults(p, values);
 	mode_refresh(lu->mode);
-	if (mode_wce(lu) != was)
-		lu_establish_ua(lu, ASC_MODE_PARAMETERS_CHANGED, 0);
+	return mode_wce(lu) != was;
 }
 
 static void add_disk_pages(struct mode_state *state, const struct lu *lu)

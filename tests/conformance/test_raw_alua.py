@@ -321,7 +321,7 @@ def set_groups(session: Session, *wishes: tuple[int, int], length: int | None = 
 def test_implicit_only(paths: Paths) -> None:
     """By default the operator alone changes states: TPGS is 01b, and there is no SET TARGET PORT GROUPS."""
     assert paths.near.execute(scsi.inquiry(), read=255).data[5] & 0x30 == 0x10
-    assert set_groups(paths.near, (STANDBY, PORT)).sense.asc == scsi.INVALID_OPCODE
+    assert set_groups(paths.near, (STANDBY, PORT)).sense.asc == scsi.INVALID_FIELD_IN_CDB
     assert (0xA4, 0x0A) not in {row[:2] for row in supported(paths.near, paths.unit.lun)}
 
 

@@ -109,7 +109,7 @@ def test_reserved_bits_of_every_command(session: Session, lun: int) -> None:
     for usage in listed(session, lun):
         if usage[0] == 0x7F:
             continue
-        has_action = usage[0] in (0x5E, 0x5F, 0x9E, 0x9F, 0xA3, 0xA4)
+        has_action = usage[0] in (0x48, 0x5E, 0x5F, 0x9E, 0x9F, 0xA3, 0xA4)
         for at in range(1, len(usage)):
             free = 0xFF & ~usage[at] & (0xE0 if at == 1 and has_action else 0xFF)
             if not free:

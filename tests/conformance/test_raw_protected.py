@@ -67,6 +67,7 @@ def test_read_only(new_unit: Callable[..., Unit], daemon: Daemon, variant: Varia
 
 
 def set_swp(session: Session, on: bool) -> None:
+    session.clear_attentions()
     page = session.execute(scsi.mode_sense6(0x0A, dbd=True), read=255).data
     data = bytearray(bytes(4) + page[4:])
     data[4] &= 0x3F

@@ -234,7 +234,7 @@ static uint32_t send_set(struct client *c, uint16_t id, uint8_t state)
 static void all_but_who_asked_are_told(void **state)
 {
 	(void)state;
-	expect_sense(&a, send_set(&a, 2, ACCESS_STANDBY), 0x052000); /* it isn't there */
+	expect_sense(&a, send_set(&a, 2, ACCESS_STANDBY), 0x052400); /* it isn't there */
 	allow(true);
 	expect_status(&a, send_set(&a, 2, ACCESS_STANDBY), STATUS_GOOD);
 	expect_ready(&a, 0);
@@ -246,7 +246,7 @@ static void all_but_who_asked_are_told(void **state)
 	expect_ready(&b, 0);
 	expect_ready(&a, CHANGED);
 	allow(false);
-	expect_sense(&a, send_set(&a, 2, ACCESS_STANDBY), 0x052000);
+	expect_sense(&a, send_set(&a, 2, ACCESS_STANDBY), 0x052400);
 }
 
 /* It waits for the LU to stand still, and is itself a command of the LU. */

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 # What is installed where.  Components: core, dev, and bs-NAME for each store (BackingStore.cmake).
 install(TARGETS tgt LIBRARY DESTINATION ${TGT_LIBDIR} COMPONENT core)
-install(TARGETS tgtd tgtadm RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR} COMPONENT core)
+install(TARGETS tgtd tgtadm tgt-admin RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR} COMPONENT core)
 # The daemon refuses a module folder that doesn't exist, and starts without stores in an empty one.
 install(DIRECTORY DESTINATION ${TGT_BSDIR} COMPONENT core)
-install(FILES man/tgtd.8 man/tgtadm.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8 COMPONENT core)
+install(FILES man/tgtd.8 man/tgtadm.8 man/tgt-admin.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8 COMPONENT core)
+install(FILES man/targets.conf.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5 COMPONENT core)
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT core)
 install(DIRECTORY doc/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT dev FILES_MATCHING PATTERN "*.md")
 

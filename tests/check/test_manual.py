@@ -43,7 +43,7 @@ def test_page_is_well_formed(page):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("program", ["tgtd", "tgtadm"])
+@pytest.mark.parametrize("program", ["tgtd", "tgtadm", "tgt-admin"])
 def test_options(program):
     """Every option of --help is in the manual page, and the other way round."""
     shown = option_words(project.output(project.BUILD / program, "--help"))

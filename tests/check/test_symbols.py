@@ -41,7 +41,7 @@ def test_module_does_not_need_libtgt(store):
     assert "NEEDED" in needed and "libtgt" not in needed
 
 
-@pytest.mark.parametrize("binary", ["tgtd", "tgtadm", "libtgt.so"])
+@pytest.mark.parametrize("binary", ["tgtd", "tgtadm", "tgt-admin", "libtgt.so"])
 def test_core_needs_no_stores_library(binary):
     text = project.output("ldd", project.BUILD / binary)
     assert "libc.so.6" in text
@@ -49,5 +49,6 @@ def test_core_needs_no_stores_library(binary):
     assert not [name for name in HEAVY if name in text]
 
 
-def test_tgtadm_does_not_need_libtgt():
-    assert "libtgt" not in project.output("ldd", project.BUILD / "tgtadm")
+@pytest.mark.parametrize("program", ["tgtadm", "tgt-admin"])
+def test_tools_do_not_need_libtgt(program):
+    assert "libtgt" not in project.output("ldd", project.BUILD / program)

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/* tgt-admin: whole targets, and the configuration; tgtd does the work. */
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "tgtadm/admin/options.h"
+#include "tgtadm/client.h"
+#include "tgtadm/print.h"
+#include "util/cleanup.h"
+
+#define DEFAULT_FILE "/etc/tgt/targets.conf"
+
+/* ---- requests as tgtadm commands ---- */
+
+static void print_word(const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789-_=+,./:@%";
+
+	if (*word && !word[strspn(word, plain)]) {
+		printf(" %s", word);
+		return;
+	}
+	printf(" '");
+	for (const char *p = word; *p; p++) {
+		if (*p == '\'')
+			printf("'\\''");
+		else
+			putchar(*p);
+	}
+	putchar('\'');
+}
+
+/* Members have the names of tgtadm's long options. */
+static void print_member(const char *name, const json_t *value)
+{
+	if (json_is_false(value))
+		return;
+	printf(" --");
+	for (const char *p = name; *p; p++)
+		putchar(*p == '_' ? '-' : *p);
+	if (json_is_integer(value))
+		printf(" %lld", (long long)json_integer_value(value));
+	else if (json_is_string(value))
+		print_word(json_string_value(value));
+}
+
+static void print_command(const struct admin_options *o, const json_t *request)
+{
+	const char *name;
+	json_t *value;
+
+	printf("tgtadm");
+	if (o->control_port)
+		printf(" -C %u", o->control_port);
+	printf(" --lld iscsi");
+	json_object_foreach((json_t *)(uintptr_t)request, name, value)
+	{
+		print_member(name, value);
+	}
+	printf("\n");
+}
+
+/* ---- asking ---- */
+
+static int complain(const json_t *response)
+{
+	const char *detail = adm_text(response, "detail");
+
+	fprintf(stderr, "tgt-admin: %s%s%s\n", adm_text(response, "error"), *detail ? ": " : "",
+		detail);
+	return (int)adm_number(response, "rc");
+}
+
+/* Sends a request (taken over); the result (NULL: none, or *rc says what to exit with). */
+static json_t *ask(const struct admin_options *o, json_t *request, int *rc)
+{
+	json_t *response = adm_ask(o->control_port, request, rc), *result;
+
+	json_decref(request);
+	if (!response)
+		return NULL;
+	*rc = adm_number(response, "rc") ? complain(response) : 0;
+	result = *rc ? NULL : json_incref(json_object_get(response, "result"));
+	json_decref(response);
+	return result;
+}
+
+/* ---- the configuration ---- */
+
+static void print_failure(const json_t *row)
+{
+	const char *place = adm_text(row, "place"), *detail = adm_text(row, "detail");
+
+	fprintf(stderr, "tgt-admin: %s%s%s%s%s\n", place, *place ? ": " : "",
+		adm_text(row, "error"), *detail ? ": " : "", detail);
+}
+
+/* What came of it, as text; what to exit with. */
+static int report(const struct admin_options *o, const json_t *result)
+{
+	int rc = 0;
+	size_t i;
+	json_t *row;
+
+	json_array_foreach(json_object_get(result, "warnings"), i, row)
+	{
+		fprintf(stderr, "tgt-admin: warning: %s\n", json_string_value(row));
+	}
+	json_array_foreach(json_object_get(result, "changes"), i, row)
+	{
+		if (o->pretend || o->verbose)
+			print_command(o, row);
+	}
+	json_array_foreach(json_object_get(result, "failed"), i, row)
+	{
+		print_failure(row);
+		rc = rc ? rc : (int)adm_number(row, "rc");
+	}
+	json_array_foreach(json_object_get(result, "refused"), i, row)
+	{
+		fprintf(stderr, "tgt-admin: %s\n", json_string_value(row));
+		rc = rc ? rc : EINVAL;
+	}
+	return rc;
+}
+
+static int ask_config(const struct admin_options *o, const char *op, const char *name)
+{
+	json_t *request =
+	    json_pack("{s:s, s:s, s:s, s:b, s:b, s:b}", "op", op, "mode", "config", "name", name,
+		      "force", o->force, "pretend", o->pretend, "ignore_errors", o->ignore_errors);
+	json_t *result;
+	int rc = 1;
+
+	if (!request) {
+		fprintf(stderr, "tgt-admin: the name is not UTF-8\n");
+		return EINVAL;
+	}
+	if (o->file)
+		json_object_set_new(request, "file", json_string(o->file));
+	result = ask(o, request, &rc);
+	if (!rc)
+		rc = report(o, result);
+	json_decref(result);
+	return rc;
+}
+
+static int dump(const struct admin_options *o)
+{
+	int rc = 1;
+	json_t *result = ask(o, json_pack("{s:s, s:s}", "op", "show", "mode", "config"), &rc);
+
+	if (!rc)
+		printf("%s", adm_text(result, "text"));
+	json_decref(result);
+	return rc;
+}
+
+/* ---- targets ---- */
+
+static json_t *ask_targets(const struct admin_options *o, int *rc)
+{
+	return ask(o, json_pack("{s:s, s:s}", "op", "show", "mode", "target"), rc);
+}
+
+static int show(const struct admin_options *o)
+{
+	int rc = 1;
+	json_t *result = ask_targets(o, &rc);
+
+	if (!rc)
+		adm_print_targets(result);
+	json_decref(result);
+	return rc;
+}
+
+static bool matches(const json_t *target, const char *value)
+{
+	char tid[32];
+
+	snprintf(tid, sizeof(tid), "tid=%lld", (long long)adm_number(target, "tid"));
+	return strcasecmp(value, "ALL") == 0 || strcmp(value, tid) == 0 ||
+	       strcmp(value, adm_text(target, "name")) == 0;
+}
+
+static int set_state(const struct admin_options *o, const json_t *target)
+{
+	json_t *request = json_pack("{s:s, s:s, s:I, s:s, s:s}", "op", "update", "mode", "target",
+				    "tid", adm_number(target, "tid"), "name", "state", "value",
+				    o->action == ADMIN_READY ? "ready" : "offline");
+	int rc = 0;
+
+	if (o->pretend || o->verbose)
+		print_command(o, request);
+	if (o->pretend)
+		json_decref(request);
+	else
+		json_decref(ask(o, request, &rc));
+	return rc;
+}
+
+/* Each target that the value names; one that can't be changed doesn't keep the others. */
+static int for_each(const struct admin_options *o,
+		    int (*fn)(const struct admin_options *o, const json_t *target))
+{
+	int rc = 1, first = 0;
+	json_t *result = ask_targets(o, &rc), *target;
+	bool found = strcasecmp(o->value, "ALL") == 0;
+	size_t i;
+
+	if (rc)
+		return rc;
+	json_array_foreach(json_object_get(result, "targets"), i, target)
+	{
+		if (!matches(target, o->value))
+			continue;
+		found = true;
+		rc = fn(o, target);
+		first = first ? first : rc;
+	}
+	json_decref(result);
+	if (found)
+		return first;
+	fprintf(stderr, "tgt-admin: can't find the target: %s\n", o->value);
+	return EINVAL;
+}
+
+static int delete_target(const struct admin_options *o, const json_t *target)
+{
+	return ask_config(o, "delete", adm_text(target, "name"));
+}
+
+static int act(const struct admin_options *o)
+{
+	switch (o->action) {
+	case ADMIN_UPDATE:
+		return ask_config(o, "update", o->value);
+	case ADMIN_DELETE:
+		return for_each(o, delete_target);
+	case ADMIN_OFFLINE:
+	case ADMIN_READY:
+		return for_each(o, set_state);
+	case ADMIN_SHOW:
+		return show(o);
+	case ADMIN_DUMP:
+		return dump(o);
+	case ADMIN_NONE:
+		break;
+	}
+	return EINVAL;
+}
+
+/* ---- the file ---- */
+
+/* The daemon that the file is for, where it says so itself; what it includes isn't looked at. */
+static void find_port(struct admin_options *o)
+{
+	FILE *file = o->has_port ? NULL : fopen(o->file ? o->file : DEFAULT_FILE, "re");
+	char line[512], word[32];
+	unsigned int port;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, " %31[^ \t=]%*[ \t=]%u", word, &port) == 2 &&
+		    strcasecmp(word, "control-port") == 0 && port <= USHRT_MAX)
+			o->control_port = port;
+	}
+	if (file)
+		fclose(file);
+}
+
+/* The daemon sees it from its own folder. */
+static bool find_file(struct admin_options *o)
+{
+	static char path[PATH_MAX];
+
+	if (!o->file)
+		return true;
+	if (!realpath(o->file, path)) {
+		fprintf(stderr, "tgt-admin: %s: %s\n", o->file, strerror(errno));
+		return false;
+	}
+	o->file = path;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct admin_options options;
+	int rc = admin_parse(argc, argv, &options);
+
+	if (rc < 0) {
+		if (!find_file(&options))
+			return ENOENT;
+		find_port(&options);
+		rc = act(&options);
+	}
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "tgt-admin: the result can't be written\n");
+		return 1;
+	}
+	return rc;
+}

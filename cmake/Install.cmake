@@ -9,6 +9,15 @@ install(FILES man/targets.conf.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5 COMPON
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT core)
 install(DIRECTORY doc/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT dev FILES_MATCHING PATTERN "*.md")
 
+# The operator's file, which may hold passwords: one that is there already stays.
+set(conf ${CMAKE_INSTALL_FULL_SYSCONFDIR}/tgt)
+install(DIRECTORY DESTINATION ${conf}/conf.d COMPONENT core)
+install(CODE "
+	if(NOT EXISTS \"\$ENV{DESTDIR}${conf}/targets.conf\")
+		file(INSTALL DESTINATION \"${conf}\" TYPE FILE FILES \"${PROJECT_SOURCE_DIR}/packaging/targets.conf\"
+			PERMISSIONS OWNER_READ OWNER_WRITE)
+	endif()" COMPONENT core)
+
 # systemd looks below /usr/lib and /etc whatever the libdir is.
 set(TGT_SYSTEMD_UNITDIR lib/systemd/system CACHE STRING "where the systemd unit goes")
 set(TGT_TMPFILESDIR lib/tmpfiles.d CACHE STRING "where the tmpfiles.d file goes")

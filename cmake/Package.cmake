@@ -47,7 +47,7 @@ set(CPACK_DEBIAN_CORE_FILE_NAME tgt${file_end})
 set(CPACK_DEBIAN_CORE_PACKAGE_RECOMMENDS tgt-bs-rdwr)
 string(JOIN ", " CPACK_DEBIAN_CORE_PACKAGE_SUGGESTS ${suggests})
 set(CPACK_DEBIAN_CORE_PACKAGE_CONTROL_EXTRA ${PROJECT_SOURCE_DIR}/packaging/postinst
-	${PROJECT_SOURCE_DIR}/packaging/prerm)
+	${PROJECT_SOURCE_DIR}/packaging/prerm ${PROJECT_SOURCE_DIR}/packaging/conffiles)
 set(CPACK_DEBIAN_CORE_DESCRIPTION "${PROJECT_DESCRIPTION}
  tgtd exports disks, tapes and SCSI devices over iSCSI; tgtadm manages it.
  Every backing store is a package of its own, tgt-bs-NAME.")

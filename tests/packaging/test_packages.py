@@ -79,3 +79,16 @@ def test_nothing_knows_where_it_was_built(packages, tmp_path):
         trees.output("dpkg-deb", "-R", package, tmp_path / package.name)
     here = str(trees.SOURCE).encode()
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and here in path.read_bytes()]
+
+
+def test_configuration(packages, tmp_path):
+    """The operator's: dpkg asks before it replaces it, and nobody else reads its passwords."""
+    assert trees.output("dpkg-deb", "-I", packages["tgt"], "conffiles") == "/etc/tgt/targets.conf\n"
+    line = next(line for line in trees.output("dpkg-deb", "-c", packages["tgt"]).splitlines()
+                if line.endswith("/etc/tgt/targets.conf"))
+    assert line.startswith("-rw-------")
+    trees.output("dpkg-deb", "-x", packages["tgt"], tmp_path)
+    assert (tmp_path / "etc/tgt/conf.d").is_dir()
+    unit = (tmp_path / "usr/lib/systemd/system/tgtd.service").read_text()
+    assert "ExecStart=/usr/sbin/tgtd -f --config /etc/tgt/targets.conf\n" in unit
+    assert "ExecReload=/bin/kill -HUP $MAINPID\n" in unit

@@ -40,3 +40,19 @@ def test_unpacked_daemon_serves_data(unpack, tmp_path):
     data = disk.read_bytes()
     assert data[65536:131072] == b"\x5a" * 65536
     assert not data[:65536].strip(b"\0") and not data[131072:].strip(b"\0")
+
+
+def test_installed_configuration(unpack, tmp_path):
+    """It is right as it comes, asks for nothing, and its example is right too."""
+    tree = unpack("tgt")
+    unpack("tgt-bs-rdwr")
+    conf = tree / "etc/tgt/targets.conf"
+    with trees.Daemon(tree, tmp_path / "run", "--config", conf) as daemon:
+        assert daemon.admin("--op", "show", "--mode", "target") == ""
+        (tmp_path / "disk1.img").write_bytes(bytes(1 << 20))
+        lines = conf.read_text().splitlines()
+        text = "\n".join(line.removeprefix("# ") for line in lines[lines.index("# <target iqn.2026-01.org.example:disk1>"):])
+        conf.write_text(text.replace("/srv", str(tmp_path)))
+        trees.output(tree / "usr/sbin/tgt-admin", "--update", "ALL", env=daemon.environment)
+        shown = daemon.admin("--op", "show", "--mode", "target")
+        assert "iqn.2026-01.org.example:disk1" in shown and f"Backing store path: {tmp_path}/disk1.img" in shown

@@ -40,8 +40,9 @@ def die_with_parent():
 class Daemon:
     """tgtd of a tree, in the foreground, with the tree's own module folder."""
 
-    def __init__(self, tree, work):
+    def __init__(self, tree, work, *options):
         self.tree, self.work, self.port = Path(tree), Path(work), free_port()
+        self.options = options
         self.work.mkdir(parents=True, exist_ok=True)
         self.environment = {**os.environ, "TGT_IPC_SOCKET": str(self.work / "socket")}
         self.log = self.work / "log"
@@ -53,7 +54,7 @@ class Daemon:
 
     def __enter__(self):
         command = [self.tree / "usr/sbin/tgtd", "-f", "--backing-store-dir", self.modules,
-                   "--state-dir", self.work, "--iscsi", f"portal=127.0.0.1:{self.port}"]
+                   "--state-dir", self.work, "--iscsi", f"portal=127.0.0.1:{self.port}", *self.options]
         with self.log.open("w") as log:
             self.process = subprocess.Popen([str(word) for word in command], env=self.environment, stdout=log,
                                             stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)

@@ -7,7 +7,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("TGT_BUILD_DIR", SOURCE / "build"))
 C_FOLDERS = ("include", "src", "backing-store", "tests", "examples", "tools")
-SCRIPT_FOLDERS = ("ci", ".ci", "packaging")
+SCRIPT_FOLDERS = ("ci", ".ci", "packaging", "tools")
 
 
 def c_files(*folders):

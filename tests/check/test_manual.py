@@ -52,6 +52,12 @@ def test_options(program):
     assert shown == written
 
 
+def test_options_of_a_script():
+    shown = option_words(project.output(project.SOURCE / "tools/tgt-setup-lun", "-h"))
+    assert len(shown) == 6
+    assert shown == option_words(section(project.SOURCE / "man/tgt-setup-lun.8", "OPTIONS"))
+
+
 def test_option_words_reads_both_forms():
     text = "Usage: x [--no]\n  -f, --foreground  stay\n  --threads N       of --many\n      -p FILE, --pid-file FILE\n"
     assert option_words(text) == {"-f", "--foreground", "--threads", "-p", "--pid-file"}

@@ -40,7 +40,8 @@ def test_core_holds_no_store(packages):
     held = files(packages["tgt"])
     assert not [path for path in held if "/backing-store/" in path]
     for end in ("/sbin/tgtd", "/sbin/tgtadm", "/sbin/tgt-admin", "/sbin/tgt-setup-lun", "/tgtd/libtgt.so",
-                "/tgtd.service", "/tgtd.8", "/tgtadm.8", "/tgt-admin.8", "/tgt-setup-lun.8", "/targets.conf.5", "/LICENSE"):
+                "/tgtd.service", "/tgtd.8", "/tgtadm.8", "/tgt-admin.8", "/tgt-setup-lun.8", "/targets.conf.5",
+                "/LICENSE"):
         assert [path for path in held if path.endswith(end)], end
 
 

@@ -258,16 +258,35 @@ static int act(const struct admin_options *o)
 
 /* ---- the file ---- */
 
+/* The number of a line with a control-port, in the syntax of targets.conf(5). */
+static bool is_port_line(const char *line, unsigned int *port)
+{
+	static const char name[] = "control-port";
+	unsigned long number;
+	char *end;
+
+	line += strspn(line, " \t");
+	if (strncasecmp(line, name, strlen(name)) != 0)
+		return false;
+	line += strlen(name);
+	if (!strchr(" \t=", *line))
+		return false;
+	line += strspn(line, " \t=\"'");
+	errno = 0;
+	number = strtoul(line, &end, 0);
+	*port = (unsigned int)number;
+	return end != line && !errno && number <= USHRT_MAX;
+}
+
 /* The daemon that the file is for, where it says so itself; what it includes isn't looked at. */
 static void find_port(struct admin_options *o)
 {
 	FILE *file = o->has_port ? NULL : fopen(o->file ? o->file : DEFAULT_FILE, "re");
-	char line[512], word[32];
+	char line[512];
 	unsigned int port;
 
 	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, " %31[^ \t=]%*[ \t=]%u", word, &port) == 2 &&
-		    strcasecmp(word, "control-port") == 0 && port <= USHRT_MAX)
+		if (is_port_line(line, &port))
 			o->control_port = port;
 	}
 	if (file)

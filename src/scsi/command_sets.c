@@ -4,10 +4,15 @@
 #include "scsi/passthrough.h"
 
 static const struct opcode_row *const disk_tables[] = {
-    spc_rows, alua_rows,    spc_medium_rows, rsoc_rows,      mode_rows,
-    log_rows, reserve_rows, pr_rows,         sbc_rw_rows,    sbc_provisioning_rows,
-    sbc_rows, format_rows,  sanitize_rows,   timestamp_rows, identifying_rows,
-    NULL,
+    spc_rows,         alua_rows,
+    spc_medium_rows,  rsoc_rows,
+    mode_rows,        log_rows,
+    reserve_rows,     pr_rows,
+    sbc_rw_rows,      sbc_provisioning_rows,
+    sbc_rows,         format_rows,
+    sanitize_rows,    timestamp_rows,
+    identifying_rows, buffer_rows,
+    diagnostic_rows,  NULL,
 };
 const struct command_set disk_commands = {
     .device_type = 0x00,
@@ -16,7 +21,7 @@ const struct command_set disk_commands = {
 };
 
 static const struct opcode_row *const controller_tables[] = {
-    spc_rows, alua_rows, spc_no_medium_rows, rsoc_rows, mode_rows, log_rows, NULL,
+    spc_rows, alua_rows, spc_no_medium_rows, rsoc_rows, mode_rows, log_rows, diagnostic_rows, NULL,
 };
 const struct command_set controller_commands = {
     .device_type = 0x0c,
@@ -25,8 +30,8 @@ const struct command_set controller_commands = {
 };
 
 static const struct opcode_row *const tape_tables[] = {
-    spc_rows, alua_rows,    spc_medium_rows, rsoc_rows, mode_rows,
-    log_rows, reserve_rows, pr_rows,         ssc_rows,  NULL,
+    spc_rows,     alua_rows, spc_medium_rows, rsoc_rows,       mode_rows, log_rows,
+    reserve_rows, pr_rows,   ssc_rows,        diagnostic_rows, NULL,
 };
 const struct command_set tape_commands = {
     .device_type = 0x01,

@@ -34,6 +34,9 @@ extern const struct opcode_row sbc_rows[];
 /* sbc_format.c: FORMAT UNIT; sanitize.c: SANITIZE */
 extern const struct opcode_row format_rows[];
 extern const struct opcode_row sanitize_rows[];
+/* buffer.c: READ and WRITE BUFFER; diagnostic.c: SEND DIAGNOSTIC, RECEIVE DIAGNOSTIC RESULTS */
+extern const struct opcode_row buffer_rows[];
+extern const struct opcode_row diagnostic_rows[];
 /* timestamp.c: REPORT and SET TIMESTAMP; identifying.c: … IDENTIFYING INFORMATION */
 extern const struct opcode_row timestamp_rows[];
 extern const struct opcode_row identifying_rows[];

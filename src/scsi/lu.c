@@ -57,6 +57,7 @@ static void lu_free(struct lu *lu)
 	log_state_free(lu);
 	passthrough_free(lu);
 	free(lu->identifying);
+	free(lu->data_buffer);
 	free(lu->parts);
 	free(lu->slices);
 	free(lu->path);

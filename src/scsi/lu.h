@@ -110,6 +110,7 @@ struct lu {
 	bool fault_restricted; /* a sanitize operation in the restricted completion mode left it
 				*/
 	struct lu_clock clock; /* timestamp.c */
+	uint8_t *data_buffer;  /* buffer.c; NULL: nobody has written to it */
 	struct identifying *identifying; /* identifying.c; NULL: there is none */
 	struct mode_state *mode;         /* mode.c: current, saved, default, changeable values */
 	struct log_state *log;           /* log.h: what LOG SELECT has reset, the last errors */

@@ -109,6 +109,7 @@ void itl_free(struct itl *itl)
 		nexus->itls[itl->lu->lun] = NULL;
 	list_del(&itl->slice_link);
 	list_del(&itl->nexus_link);
+	free(itl->echo);
 	free(itl);
 }
 

@@ -53,6 +53,8 @@ struct itl {
 	bool prevents;        /* PREVENT ALLOW MEDIUM REMOVAL */
 	bool rescanning;      /* blocked tasks are being let go */
 	struct ua_queue ua;
+	uint8_t *echo; /* buffer.c: what WRITE BUFFER left; NULL: nothing yet */
+	uint16_t echo_len;
 };
 
 /* Fills a nexus (session's memory) and links it; its reactor's thread.  session, relative_port and

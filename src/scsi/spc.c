@@ -3,14 +3,12 @@
 #include <stdlib.h>
 
 #include "scsi/commands.h"
-#include "scsi/log.h"
 #include "scsi/ua.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
 #define PERIPHERAL_NONE 0x7f /* qualifier 3: no logical unit can be here */
 #define INQUIRY_LENGTH 96u
-#define SELF_TEST_FAILED 4 /* SPC-5 7.3.17: failed, which part is unknown */
 
 uint8_t spc_peripheral(const struct scsi_task *t)
 {
@@ -197,23 +195,6 @@ static void run_report_luns(struct scsi_task *t)
 	task_reply(t, data, 8 + len, allocation_length);
 }
 
-/* SPC-5 6.42: the default self-test; there are no diagnostic pages. */
-static void run_send_diagnostic(struct scsi_task *t)
-{
-	bool failed = t->lu->failed;
-
-	if (!(t->cdb[1] & 0x04)) {
-		task_good(t);
-		return;
-	}
-	log_self_test_done(t->lu, 0, failed ? SELF_TEST_FAILED : 0, KEY_HARDWARE_ERROR,
-			   ASC_LOGICAL_UNIT_FAILED_SELF_TEST);
-	if (failed)
-		task_sense(t, KEY_HARDWARE_ERROR, ASC_LOGICAL_UNIT_FAILED_SELF_TEST);
-	else
-		task_good(t);
-}
-
 #define INQUIRY_ROW                                                                                \
 	{                                                                                          \
 		.opcode = 0x12, .service_action = NO_SERVICE_ACTION, .cdb_len = 6,                 \
@@ -243,19 +224,6 @@ const struct opcode_row spc_rows[] = {
     INQUIRY_ROW,
     REQUEST_SENSE_ROW,
     REPORT_LUNS_ROW,
-    {
-	.opcode = 0x1d,
-	.service_action = NO_SERVICE_ACTION,
-	.cdb_len = 6,
-	.direction = DATA_NONE,
-	.pr = PR_WRITE,
-	.flags = ROW_STANDBY,
-	/* SELFTEST, DEVOFFL, UNITOFFL, and PF, which has no meaning without parameters */
-	.usage = {0x1d, 0x17},
-	.run = run_send_diagnostic,
-	.name = "SEND DIAGNOSTIC",
-	.clause = "SPC-5 6.42",
-    },
     {.run = NULL},
 };
 

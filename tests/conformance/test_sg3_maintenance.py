@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -125,3 +126,48 @@ def test_identifying_information(sg: Sg) -> None:
     assert "72 61 63 6b 20 33" in sg("sg_ident")
     sg("sg_ident", "--clear")
     assert sg("sg_ident", "--ascii").out.strip() == ""
+
+
+# -- sg_write_buffer, sg_read_buffer, sg_rbuf, sg_test_rwbuf
+
+
+def test_write_buffer(sg: Sg, tmp_path: Path) -> None:
+    """In chunks, at offsets; READ BUFFER(10) gives all of it back.  (sg_read_buffer 1.46 asks for 0 bytes, always.)"""
+    data = os.urandom(8192)
+    sg("sg_write_buffer", "--mode=data", f"--in={filed(tmp_path, data)}", "--length=8192", "--bpw=4096")
+    assert sg.raw(bytes([0x3C, 2, 0, 0, 0, 0, 0, 0x20, 0, 0]), read=8192) == data
+    sg("sg_write_buffer", "--mode=echo", f"--in={filed(tmp_path, data[:40])}", "--length=40")
+    sg("sg_read_buffer", "--mode=desc")
+    sg("sg_read_buffer", "--mode=echo_desc")
+    sg.expect(ILLEGAL_REQUEST, "sg_read_buffer", "--mode=data", "--id=1")
+    sg.expect(ILLEGAL_REQUEST, "sg_write_buffer", "--mode=dmc_save", f"--in={tmp_path / 'in'}", "--length=40")
+
+
+def test_buffer_tools(sg: Sg) -> None:
+    """The tools that write the buffer and compare, and that read it again and again."""
+    assert "Success" in sg("sg_test_rwbuf", "--size=60000", "--times=3")
+    assert "a buffer of 65536 bytes" in sg("sg_test_rwbuf", "--quick", "--size=1")
+    done = sg("sg_rbuf", "--size=1m")
+    assert "buffer capacity=65536" in done and "Read 1 MiB (actual: 1048576 bytes)" in done
+    done = sg.try_("sg_rbuf", "--echo", "--size=8k")
+    assert "echo buffer capacity=1024" in done.out + done.err
+    assert done.code == ILLEGAL_REQUEST, "nobody has written to the echo buffer"
+
+
+# -- sg_senddiag
+
+
+def test_self_tests(sg: Sg) -> None:
+    """The default self-test and the foreground short one; the others aren't there."""
+    assert "Default self-test returned GOOD status" in sg("sg_senddiag", "--test")
+    assert "Foreground self-test returned GOOD status" in sg("sg_senddiag", "--selftest=5")
+    for code in (1, 2, 4, 6):
+        sg.expect(ILLEGAL_REQUEST, "sg_senddiag", f"--selftest={code}")
+
+
+def test_diagnostic_pages(sg: Sg) -> None:
+    """The list of the pages has itself only."""
+    for options in (["--list"], ["--list", "--pf"]):
+        done = sg("sg_senddiag", *options)
+        assert re.findall(r"^\s*0x([0-9a-f]+) ", done.out, re.M) == ["00"], str(done)
+    assert "0 seconds" in sg("sg_senddiag", "--extdur")

@@ -87,6 +87,7 @@ static void test_controller(void **state)
 	    "INQUIRY",
 	    "MODE SELECT(6)",
 	    "MODE SENSE(6)",
+	    "RECEIVE DIAGNOSTIC RESULTS",
 	    "SEND DIAGNOSTIC",
 	    "LOG SELECT",
 	    "LOG SENSE",
@@ -156,6 +157,9 @@ static void test_reservation_rules(void **state)
 	    {0xa3, 0x0d, PR_READ},
 	    {0xa4, 0x0a, PR_WRITE},                /* SET TARGET PORT GROUPS */
 	    {0x03, NO_SERVICE_ACTION, PR_ALLOWED}, /* REQUEST SENSE */
+	    {0x1c, NO_SERVICE_ACTION, PR_READ},    /* RECEIVE DIAGNOSTIC RESULTS */
+	    {0x3b, NO_SERVICE_ACTION, PR_WRITE},   /* WRITE BUFFER */
+	    {0x3c, NO_SERVICE_ACTION, PR_READ},    /* READ BUFFER(10) */
 	    {0x1d, NO_SERVICE_ACTION, PR_WRITE},   /* SEND DIAGNOSTIC */
 	    {0x00, NO_SERVICE_ACTION, PR_ALLOWED}, /* TEST UNIT READY */
 	    {0xa3, 0x05, PR_ALLOWED},              /* REPORT IDENTIFYING INFORMATION */

@@ -250,20 +250,6 @@ static void test_report_luns_clears_luns_changed(void **state)
 	assert_int_equal(fake_itl[1].ua.count, 1); /* another nexus */
 }
 
-static void test_send_diagnostic(void **state)
-{
-	static const uint8_t self_test[6] = {0x1d, 0x04}, nothing[6] = {0x1d, 0x10};
-	static const uint8_t background[6] = {0x1d, 0x20}, list[6] = {0x1d, 0x10, 0, 0, 4};
-
-	(void)state;
-	assert_good(run_on(&fake_lu, self_test));
-	assert_good(run_on(&fake_lu, nothing));
-	assert_invalid_cdb(run_on(&fake_lu, background), 1, 5);
-	assert_invalid_cdb(run_on(&fake_lu, list), 4, 2);
-	fake_lu.failed = true;
-	assert_sense(run_on(&fake_lu, self_test), KEY_HARDWARE_ERROR, 0x3e03);
-}
-
 /* 6.7.2 TPGS: 01b, and 11b when initiators may change the states too. */
 static void test_inquiry_tpgs(void **state)
 {
@@ -299,7 +285,6 @@ int main(void)
 	    TEST(test_report_luns_without_lun_0),
 	    TEST(test_report_luns_errors),
 	    TEST(test_report_luns_clears_luns_changed),
-	    TEST(test_send_diagnostic),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -218,8 +218,7 @@ def test_report_target_port_groups(sg: Sg) -> None:
     assert "0x00" in sg("sg_rtpg").field(r"asymmetric access state : (\S+)")
 
 
-@pytest.mark.parametrize("tool", ["sg_reassign -a 5", "sg_ses", "sg_rep_zones",
-                                  "sg_sanitize --crypto --quick", "sg_read_attr"])
+@pytest.mark.parametrize("tool", ["sg_reassign -a 5", "sg_rep_zones", "sg_sanitize --crypto --quick", "sg_read_attr"])
 def test_commands_that_are_not_there(sg: Sg, tool: str) -> None:
     """INVALID COMMAND OPERATION CODE, and nothing worse."""
     done = sg.try_(*tool.split())

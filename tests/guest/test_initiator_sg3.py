@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -128,3 +129,28 @@ def test_device_reset_is_a_logical_unit_reset(guest: Guest, unit: Unit, disk: De
     assert first.returncode == UNIT_ATTENTION and "Bus device reset function occurred" in first.output
     assert second.returncode == 0
     guest.run(["dd", f"if={disk.block}", "of=/dev/null", "bs=4k", "count=1", "iflag=direct"], check=True)
+
+
+def read_blocks(unit: Unit, lba: int, blocks: int) -> bytes:
+    """What another initiator finds there."""
+    with unit.login() as session:
+        session.clear_attentions()
+        return session.execute(scsi.read16(lba, blocks), read=blocks * unit.block_size).data
+
+
+@one_store
+def test_copying_tools(guest: Guest, unit: Unit, disk: Device) -> None:
+    """sgp_dd (several commands at once) and sgm_dd (mapped buffers) go through the sg driver, both ways."""
+    data = os.urandom(300 * unit.block_size)
+    source, copy = guest.share / "source", guest.share / "copy"
+    source.write_bytes(data)
+    guest.run(["cp", str(source), "/dev/shm/source"], check=True)
+    for tool, place in (("sgp_dd", 8), ("sgm_dd", 1000)):
+        common = [f"bs={unit.block_size}", "count=300"]
+        # through memory: the share can't give or take what the sg driver has mapped
+        guest.run([tool, "if=/dev/shm/source", f"of={disk.sg}", f"seek={place}", *common], check=True)
+        assert read_blocks(unit, place, 300) == data, f"{tool}, writing"
+        done = guest.run([tool, f"if={disk.sg}", "of=/dev/shm/copy", f"skip={place}", *common], check=True)
+        assert "300+0 records in" in done.output, done.output
+        guest.run(["mv", "/dev/shm/copy", str(copy)], check=True)
+        assert copy.read_bytes() == data, f"{tool}, reading"

@@ -88,8 +88,8 @@ bool sbc_conflicts_as_write(struct scsi_task *t);
 /* Fills in key, code and progress when an operation goes on or one that failed has left the medium
  * unusable; false: neither. */
 bool medium_sense(const struct lu *lu, struct sense *sense);
-/* Finds out whether an operation was interrupted when the LU was last there.  It blocks;
- * lu_create() calls it. */
+/* Finds out whether an operation was interrupted when the medium was last there.  It blocks;
+ * control reactor, for a new LU or inside an exclusive operation. */
 void medium_state_load(struct lu *lu);
 
 /* ---- for passthrough: spc.c, rsoc.c ---- */

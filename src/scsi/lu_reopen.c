@@ -126,6 +126,12 @@ static void exchange(struct lu *lu, void *arg)
 	SWAP(lu->bsopts, r->bsopts);
 	SWAP(lu->store_flags, r->flags);
 	lu->failed = false;
+	if (!same) { /* what was begun on the one says nothing about the other */
+		lu->medium_fault = 0;
+		lu->fault_restricted = false;
+		if (lu->commands->device_type == 0)
+			medium_state_load(lu);
+	}
 	take_medium(lu, same, r->loads);
 }
 

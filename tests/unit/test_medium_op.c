@@ -329,6 +329,34 @@ static void a_failed_format_leaves_the_format_corrupted(void **state)
 	disk_close(d);
 }
 
+static void reopened(void *arg, const char *error)
+{
+	assert_null(error);
+	post(arg);
+}
+
+static void reopen(struct disk *d)
+{
+	fixture.opening = d;
+	lu_reopen(d->lu, &(struct lu_opening){.path = "another", .loads = true}, reopened, d);
+}
+
+static void another_medium_is_not_to_blame(void **state)
+{
+	struct disk *d = disk_open(&thick);
+
+	(void)state;
+	d->fail_op = TGT_BS_WRITE;
+	d->fail_status = TGT_BS_ERR_WRITE;
+	format(d);
+	assert_sense(d, KEY_MEDIUM_ERROR, ASC_FORMAT_COMMAND_FAILED);
+	on_reactor(d, reopen);
+	ready(d);
+	assert_sense(d, KEY_UNIT_ATTENTION, ASC_NOT_READY_TO_READY_CHANGE);
+	assert_good(d, ready(d));
+	disk_close(d);
+}
+
 static void fail_sanitize(struct disk *d, uint8_t bits)
 {
 	d->fail_op = TGT_BS_WRITE;
@@ -447,6 +475,7 @@ int main(void)
 	    cmocka_unit_test(goes_on_when_the_command_is_aborted),
 	    cmocka_unit_test(goes_on_when_the_unit_is_reset),
 	    cmocka_unit_test(a_failed_format_leaves_the_format_corrupted),
+	    cmocka_unit_test(another_medium_is_not_to_blame),
 	    cmocka_unit_test(ways_out_of_a_failed_sanitize),
 	    cmocka_unit_test(a_failed_flush_is_sticky),
 	    cmocka_unit_test(busy_is_asked_again),

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "scsi/commands.h"
+#include "scsi/target_port.h"
 #include "util/bytes.h"
 
 #define CAPACITY 65536u /* of the data buffer */
@@ -37,6 +38,16 @@ static uint32_t offset_of(const struct scsi_task *t)
 static uint32_t length_of(const struct scsi_task *t)
 {
 	return get_be24(t->cdb + 6);
+}
+
+/* In the standby state the echo buffer can be used, and no other (SPC-5 5.15.2); false: the task
+ * has ended. */
+static bool check_access(struct scsi_task *t)
+{
+	if (!t->nexus->access_gate || mode_of(t) == MODE_ECHO || mode_of(t) == MODE_ECHO_DESCRIPTOR)
+		return true;
+	task_sense(t, KEY_NOT_READY, access_refusal(t->nexus->access_state));
+	return false;
 }
 
 /* The BUFFER ID and, from the range that there is, the BUFFER OFFSET; false: the task has ended. */
@@ -103,6 +114,8 @@ static void read_echo_descriptor(struct scsi_task *t)
 
 static void read_buffer(struct scsi_task *t)
 {
+	if (!check_access(t))
+		return;
 	switch (mode_of(t)) {
 	case MODE_COMBINED:
 		read_combined(t);
@@ -195,6 +208,8 @@ static void write_echo(struct scsi_task *t)
 
 static void write_buffer(struct scsi_task *t)
 {
+	if (!check_access(t))
+		return;
 	if (!t->transfer_length)
 		task_good(t);
 	else if (t->data.length < t->transfer_length)
@@ -214,7 +229,7 @@ const struct opcode_row buffer_rows[] = {
 	.cdb_len = 10,
 	.direction = DATA_OUT,
 	.pr = PR_WRITE,
-	.flags = ROW_EXCLUSIVE, /* the data buffer is everybody's */
+	.flags = ROW_EXCLUSIVE | ROW_STANDBY, /* the data buffer is everybody's */
 	.usage = {0x3b, MODE_MASK, 0xff, ALL3, ALL3},
 	.prepare = prepare_write_buffer,
 	.run = write_buffer,
@@ -227,6 +242,7 @@ const struct opcode_row buffer_rows[] = {
 	.cdb_len = 10,
 	.direction = DATA_IN,
 	.pr = PR_READ,
+	.flags = ROW_STANDBY,
 	.usage = {0x3c, MODE_MASK, 0xff, ALL3, ALL3},
 	.run = read_buffer,
 	.name = "READ BUFFER(10)",

@@ -2,6 +2,7 @@
 /* SEND DIAGNOSTIC and RECEIVE DIAGNOSTIC RESULTS (SPC-5): the default self-test and the foreground
  * short one, which are the same, and the page that lists the diagnostic pages: itself. */
 #include "scsi/commands.h"
+#include "scsi/log.h"
 #include "util/bytes.h"
 
 /* Byte 1 of SEND DIAGNOSTIC */
@@ -12,6 +13,7 @@
 #define DIAG_CODE_SHIFT 5
 
 #define FOREGROUND_SHORT 0x5
+#define RESULT_FAILED 4 /* SPC-5 7.3.17: failed, which part is unknown */
 
 #define PAGE_HEADER 4u
 #define PAGE_SUPPORTED 0x00
@@ -50,7 +52,11 @@ static bool prepare_send_diagnostic(struct scsi_task *t)
 
 static void self_test(struct scsi_task *t)
 {
-	if (t->lu->failed)
+	bool failed = t->lu->failed;
+
+	log_self_test_done(t->lu, t->cdb[1] >> DIAG_CODE_SHIFT, failed ? RESULT_FAILED : 0,
+			   KEY_HARDWARE_ERROR, ASC_LOGICAL_UNIT_FAILED_SELF_TEST);
+	if (failed)
 		task_sense(t, KEY_HARDWARE_ERROR, ASC_LOGICAL_UNIT_FAILED_SELF_TEST);
 	else
 		task_good(t);
@@ -103,6 +109,7 @@ const struct opcode_row diagnostic_rows[] = {
 	.cdb_len = 6,
 	.direction = DATA_IN,
 	.pr = PR_READ,
+	.flags = ROW_STANDBY,
 	.usage = {0x1c, 0x01, 0xff, 0xff, 0xff},
 	.run = receive_diagnostic,
 	.name = "RECEIVE DIAGNOSTIC RESULTS",
@@ -114,6 +121,7 @@ const struct opcode_row diagnostic_rows[] = {
 	.cdb_len = 6,
 	.direction = DATA_OUT,
 	.pr = PR_WRITE,
+	.flags = ROW_STANDBY,
 	.usage = {0x1d, 0xe0 | DIAG_PF | DIAG_SELFTEST | DIAG_DEVOFFL | DIAG_UNITOFFL, 0, 0xff,
 		  0xff},
 	.prepare = prepare_send_diagnostic,

@@ -145,6 +145,19 @@ def test_every_command(paths: Paths, state: int) -> None:
     assert ready(paths.near) == 0, "the other port is as it was"
 
 
+def test_buffers_in_standby(paths: Paths) -> None:
+    """READ and WRITE BUFFER run with the echo buffer's modes, and with no other (5.15.2)."""
+    paths.set(STANDBY)
+    ready(paths.far)
+    for mode, wanted in ((0x0A, 0), (0x0B, 0), (0x02, REFUSAL[STANDBY]), (0x03, REFUSAL[STANDBY])):
+        read = bytes([0x3C, mode]) + bytes(6) + bytes([4, 0])
+        write = bytes([0x3B, mode]) + bytes(6) + bytes([4, 0])
+        if mode in (0x0A, 0x02):
+            assert refused_with(paths.far.execute(write, data_out=b"echo")) == wanted, hex(mode)
+        assert refused_with(result := paths.far.execute(read, read=4)) == wanted, f"{mode:#x}: {result}"
+    assert paths.far.execute(bytes([0x3C, 0x0A]) + bytes(6) + bytes([4, 0]), read=4).data == b"echo"
+
+
 @pytest.mark.parametrize("state", [OPTIMIZED, NON_OPTIMIZED], ids=NAMES.__getitem__)
 def test_active_states(paths: Paths, state: int) -> None:
     """Both active states run all commands (5.15.2)."""

@@ -189,8 +189,11 @@ static int store_submit_any(void *store, void *channel, struct tgt_bs_request *r
 
 #define MODULE(name_, kind_, caps, geometry_, open_)                                               \
 	{                                                                                          \
+		.file = (char *)name_ ".so",                                                       \
 		.descriptor = {.struct_size = sizeof(struct tgt_bs_module),                        \
 			       .name = name_,                                                      \
+			       .version = "1",                                                     \
+			       .help = "in memory",                                                \
 			       .kind = kind_,                                                      \
 			       .capabilities = caps,                                               \
 			       .thread_model = TGT_BS_REACTOR,                                     \
@@ -216,6 +219,16 @@ static struct store_module readonly_module =
     MODULE("readonly", TGT_BS_BLOCK, TGT_BS_CAN_WRITE, readonly_geometry, store_open_readonly);
 static struct store_module tape_module =
     MODULE("tape", TGT_BS_TAPE, TGT_BS_CAN_WRITE, tape_geometry, store_open_any);
+
+void core_offer_stores(void)
+{
+	/* the loader's, which nothing but this changes here */
+	struct list *modules = (struct list *)store_modules();
+
+	list_add_tail(modules, &disk_module.link);
+	list_add_tail(modules, &readonly_module.link);
+	list_add_tail(modules, &tape_module.link);
+}
 
 void core_hold(bool hold)
 {

@@ -31,6 +31,9 @@ bool core_complete(bool last_first);
 /* The next request of a store ends with this status (enum tgt_bs_status); 0: well. */
 void core_fail_next(uint32_t status);
 
+/* The stores can be found by their names from now on: disk, readonly, tape. */
+void core_offer_stores(void);
+
 /* The bytes that all disks have in common, and how often a store was told to change them. */
 const uint8_t *core_disk(void);
 uint64_t core_disk_bytes(void);

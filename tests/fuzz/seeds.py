@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Writes the seeds of fuzz_cdb and fuzz_conn that are made of records: tests/fuzz/seeds.py [FOLDER], default corpus/.
+"""Writes the seeds that are sequences of records, for cdb, conn and management: tests/fuzz/seeds.py [FOLDER].
 
 What a mutation can hardly guess stands here: keys of reservations that match, parameter lists, pages that there are.
 """
 
+import json
 import struct
 import sys
 from pathlib import Path
@@ -165,7 +166,8 @@ def others(lun):
 
 
 def cdb_seeds():
-    luns = {"controller": CONTROLLER, "disk": DISK, "small": SMALL_DISK, "readonly": READONLY, "tape": TAPE, "nobody": NOBODY}
+    luns = {"controller": CONTROLLER, "disk": DISK, "small": SMALL_DISK, "readonly": READONLY, "tape": TAPE,
+            "nobody": NOBODY}
     for name, lun in luns.items():
         yield f"inquiry-{name}", inquiries(lun)
         yield f"other-{name}", others(lun)
@@ -240,9 +242,62 @@ def conn_seeds():
     yield from nexus_commands()
 
 
+# -- management
+
+
+def request(op, mode, at_once=False, **members):
+    """A record of fuzz_management."""
+    return bytes([at_once]) + json.dumps({"op": op, "mode": mode, **members}).encode()
+
+
+def target(tid=1):
+    return request("new", "target", tid=tid, targetname=f"iqn.2026-01.org.example:t{tid}")
+
+
+def unit(lun=1, tid=1, bstype="disk", **members):
+    return request("new", "logicalunit", tid=tid, lun=lun, backing_store="/x", bstype=bstype, **members)
+
+
+PARAMS = ["scsi_id=abc,scsi_sn=123", "vendor_id=ACME,product_id=DISK,product_rev=0001", "sense_format=1", "removable=1",
+          "readonly=1", "online=0", "online=1", "thin_provisioning=1", "lbppbe=3,la_lba=1", "optimal_xfer_gran=8",
+          "optimal_xfer_len=128", "rotation_rate=7200", "size=1048576", "path=/y", "bsopts=a=b", "bsoflags=sync:direct",
+          "mode_page=8:0:18:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0", "mode_page=10:0:10:4:0:0:0:0:0:0:0:0:0", "nosuch=1"]
+TARGET_PARAMETERS = ["MaxRecvDataSegmentLength", "HeaderDigest", "DataDigest", "InitialR2T", "MaxOutstandingR2T",
+                     "ImmediateData", "FirstBurstLength", "MaxBurstLength", "MaxConnections", "nop_interval", "State"]
+
+
+def management_seeds():
+    modes = ["system", "target", "logicalunit", "portal", "session", "conn", "account", "backingstore", "lld", "stat"]
+    show = [request("show", mode) for mode in modes] + [request("show", mode, tid=1) for mode in modes]
+    yield "show", [target(), unit(), *show]
+    yield "units", [target(), unit(1), unit(2, bstype="tape", device_type="tape"), unit(3, bstype="readonly"),
+                    unit(4, blocksize=4096), unit(1), request("show", "target"),
+                    request("show", "logicalunit", tid=1, lun=1),
+                    *[request("delete", "logicalunit", tid=1, lun=lun) for lun in (1, 2, 9)]]
+    yield "params", [target(), unit(), *[request("update", "logicalunit", tid=1, lun=1, params=text)
+                                         for text in PARAMS]]
+    yield "parameters", [target(), *[request("update", "target", tid=1, name=name, value=value)
+                                     for name in TARGET_PARAMETERS for value in ("1", "Yes", "CRC32C", "offline")]]
+    users = [request("new", "account", user=name, password="a long secret") for name in ("a", "b", "a")]
+    bindings = [request(op, "account", tid=1, user=name, outgoing=out) for op in ("bind", "unbind")
+                for name in ("a", "b", "c") for out in (False, True)]
+    yield "accounts", [target(), *users, *bindings, request("bind", "account", user="a"),
+                       request("delete", "account", user="a")]
+    rules = [{"initiator_address": "ALL"}, {"initiator_address": "10.0.0.0/8"}, {"initiator_address": "[fe80::]/10"},
+             {"initiator_name": "iqn.2026-01.x:i"}]
+    yield "rules", [target()] + [request(op, "target", tid=1, **rule) for op in ("bind", "bind", "unbind", "unbind")
+                                 for rule in rules]
+    yield "system", [request("update", "system", name=name, value=value) for name in ("State", "debug")
+                     for value in ("offline", "on", "ready", "off", "x")]
+    yield "at-once", [target(), *[b"\1" + unit(lun)[1:] for lun in range(1, 9)],
+                      request("delete", "target", tid=1, force=True)]
+    yield "many", [target(tid) for tid in range(1, 9)] + [request("delete", "target", tid=tid) for tid in range(1, 9)]
+
+
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "corpus"
-    for fuzzer, seeds in (("cdb", cdb_seeds()), ("conn", conn_seeds())):
+    for fuzzer, seeds in (("cdb", cdb_seeds()), ("conn", conn_seeds()),
+                          ("management", management_seeds())):
         for name, records in seeds:
             (folder / fuzzer / name).write_bytes(joined(records))
 

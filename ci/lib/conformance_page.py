@@ -181,9 +181,15 @@ def grouped(rows):
     return sorted(commands.items(), key=order)
 
 
+def needs_test(row):
+    """Those of the kinds, and of a disk that is passed through those in which the core has a part."""
+    return row["set"] in KINDS or row["set"] == "passed disk" and row.get("where") in ("core", "reservations", "changed")
+
+
 def untested(rows, tests):
-    """Commands of the kinds without a test."""
-    return [f"{row['name']} ({KINDS[row['set']]})" for row in rows if row["set"] in KINDS and not tests.get(key_of(row))]
+    """Commands without a test."""
+    return [f"{row['name']} ({KINDS.get(row['set'], row['set'])})" for row in rows
+            if needs_test(row) and not tests.get(key_of(row))]
 
 
 def command_part(rows, tests):
@@ -203,7 +209,8 @@ def passed_part(rows, tests):
     commands = defaultdict(list)
     for row in rows:
         if row.get("where") in places:
-            commands[row["opcode"], row["service_action"], row["name"].split(",")[0]].append(row)
+            action = None if row["where"] == "reservations" else row["service_action"]
+            commands[row["opcode"], action, row["name"].split(",")[0]].append(row)
     yield "| code | command | devices | what becomes of it | why | tests |"
     yield "|---|---|---|---|---|---|"
     for key in sorted(commands, key=lambda key: (key[0], -1 if key[1] is None else key[1], key[2])):
@@ -211,11 +218,11 @@ def passed_part(rows, tests):
         kinds = [kind.removeprefix("passed ") for kind in dict.fromkeys(row["set"] for row in same)]
         kinds = ["all"] if len(kinds) == 5 else kinds
         here = defaultdict(list)
-        for row in same:
-            for place, names in tests.get(key_of(row), {}).items():
-                here[place] += names
-        yield (f"| {code(same[0])} | {same[0]['name']} | {', '.join(kinds)} | {places[same[0]['where']]} |"
-               f" {same[0].get('why', '')} | {listed(here)} |")
+        for command in dict.fromkeys(key_of(row) for row in same):
+            for place, names in tests.get(command, {}).items():
+                here[place] += [name for name in names if name not in here[place]]
+        yield (f"| {code({'opcode': key[0], 'service_action': key[1]})} | {key[2]} | {', '.join(kinds)} |"
+               f" {places[same[0]['where']]} | {same[0].get('why', '')} | {listed(here)} |")
 
 
 def clause_part(found):
@@ -249,13 +256,16 @@ def page(build):
     found, about = clauses()
     lines = [INTRO, "## SCSI commands", "", *command_part(rows, tests), "",
              "## Devices that are passed through", "",
-             "What is not in this table goes to the device as it comes, and the answer comes back as it is.", "",
+             "What is not in this table goes to the device as it comes, and the answer comes back as it is. The tests here",
+             "run on a device that `tests/fixtures/fakesg` pretends; those with real ones (`tests/guest`) are not listed.",
+             "That a command is refused is a test's concern, too, but doesn't show.", "",
              *passed_part(rows, tests), "", "## iSCSI", "",
              "Clauses of RFC 7143 that tests name as what they are about, and those tests.", "",
              *clause_part(found["RFC 7143"]), ""]
     for standard in sorted(set(found) - {"RFC 7143"}):
         lines += [f"## Clauses of {standard} that tests name", "", "| clause | tests |", "|---|---|"]
-        lines += [f"| {clause} | {listed(found[standard][clause])} |" for clause in sorted(found[standard], key=numbers)]
+        lines += [f"| {clause} | {listed(found[standard][clause])} |"
+                  for clause in sorted(found[standard], key=numbers)]
         lines.append("")
     lines += ["## Files", "", "| file | about | tests |", "|---|---|---|"]
     counts = defaultdict(int)

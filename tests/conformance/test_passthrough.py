@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness import primary
 from harness.daemon import Daemon
 from harness.modules import Plan, Variant
 from harness.options import Settings
@@ -111,3 +112,44 @@ def test_what_the_target_answers(session: Session, device: Unit) -> None:
         assert other.execute(scsi.inquiry(), read=36).good
         assert session.execute(bytes([0x17, 0, 0, 0, 0, 0])).good
         assert other.execute(scsi.write10(0, 1), data_out=bytes(512)).good
+
+
+def test_reservations_are_kept_here(device: Unit, session: Session) -> None:
+    """The device knows one nexus only, so reservations of both kinds are this target's (SPC-5 5.14, SPC-2 5.5.1)."""
+    with device.login(isid=bytes([0x80, 0, 0, 9, 0, 0])) as other:
+        primary.check_reserve(session, other, device.lun)
+        primary.check_persistent_reservations(session, other, device.lun)
+
+
+def test_maintenance(device: Unit, session: Session) -> None:
+    """Ports and task management are this target's; of the operation codes the device's are listed (SPC-5 6.34)."""
+    primary.check_port_groups(session, device.lun)
+    primary.check_task_management(session, device.lun)
+    primary.check_opcodes(session, device.lun, {0x12, 0x16, 0x56, 0x5E, 0x5F, 0xA0, 0xA3}, {0x83, 0x84, 0x86, 0x87})
+    primary.check_luns(session, device.lun, {0, device.lun})
+
+
+def test_adapted_answers(device: Unit, session: Session) -> None:
+    """What the device answers, but not quite so: capacity, sense data, and whether its medium may go."""
+    assert int.from_bytes(primary.good(session, device.lun, scsi.read_capacity10(), read=8)[:4], "big") == BLOCKS - 1
+    assert int.from_bytes(primary.good(session, device.lun, scsi.read_capacity16(), read=32)[:8], "big") == BLOCKS - 1
+    sense = scsi.parse_sense(primary.good(session, device.lun, scsi.request_sense(), read=252))
+    assert sense is not None and (sense.key, sense.asc) == (Key.NO_SENSE, 0)
+    for prevent in (True, True, False):
+        primary.good(session, device.lun, scsi.prevent_allow(prevent))
+
+
+@pytest.mark.parametrize("cdb", [bytes([0x83, 0x00]), bytes([0x83, 0x11]), bytes([0x84, 0x03]), bytes([0x86]), bytes([0x87])],
+                         ids=["copy", "token", "copy-results", "access-in", "access-out"])
+def test_refused(session: Session, cdb: bytes) -> None:
+    """Copies by this machine and the access controls of its ports aren't an initiator's to have."""
+    sense = session.execute(cdb.ljust(16, b"\0")).sense
+    assert sense is not None and (sense.key, sense.asc) == (Key.ILLEGAL_REQUEST, scsi.INVALID_OPCODE)
+
+
+@pytest.mark.parametrize("opcode,action", [(0xA3, 0x0B), (0xA3, 0x0E), (0xA4, 0x0A), (0xA4, 0x0B), (0xA4, 0x0E)])
+def test_refused_service_action(session: Session, opcode: int, action: int) -> None:
+    """Aliases, priorities and states of ports: INVALID FIELD IN CDB at the service action (SPC-5 4.4.2.4.2)."""
+    sense = session.execute(bytes([opcode, action]) + bytes(10)).sense
+    assert sense is not None and (sense.key, sense.asc) == (Key.ILLEGAL_REQUEST, scsi.INVALID_FIELD_IN_CDB)
+    assert sense.field_in_cdb is True and sense.field_pointer == 1

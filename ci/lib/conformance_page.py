@@ -2,7 +2,7 @@
 """doc/conformance.md: clause, command, tests.  ci/conformance-page calls it.
 
 Commands come from the opcode tables (tools/opcode-dump.c), what tests had the target execute from a recording
-(tests/conformance/commands.json), and which clauses tests are about from their docstrings.
+(tests/conformance/commands.txt), and which clauses tests are about from their docstrings.
 """
 import ast
 import glob
@@ -14,7 +14,7 @@ from collections import defaultdict
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TESTS = os.path.join(TOP, "tests", "conformance")
-RECORDING = os.path.join(TESTS, "commands.json")
+RECORDING = os.path.join(TESTS, "commands.txt")
 PAGE = os.path.join(TOP, "doc", "conformance.md")
 
 # The sets whose every row must have a test, and what the page calls such units.
@@ -56,22 +56,25 @@ def key_of(row):
     return f"{row['set']} {row['opcode']:02x}{action}"
 
 
+def recorded():
+    """{test: its commands}; a merge may have left several lines of one test."""
+    found = defaultdict(set)
+    with open(RECORDING, encoding="utf-8") as file:
+        for line in file:
+            name, _, commands = line.rstrip("\n").partition(": ")
+            found[name].update(commands.split(", "))
+    return found
+
+
 def recording():
     """{command: {file or "libiscsi": [test, …]}}"""
-    with open(RECORDING, encoding="utf-8") as file:
-        found = json.load(file)
+    found = recorded()
     tests = defaultdict(lambda: defaultdict(list))
     for name in sorted(found):
         place, _, test = name.partition("::")
         for command in found[name]:
             tests[command][place.removeprefix("test_").removesuffix(".py")].append(test)
     return tests
-
-
-def recorded_tests():
-    """The names that stand in the recording."""
-    with open(RECORDING, encoding="utf-8") as file:
-        return sorted(json.load(file))
 
 
 def test_functions():

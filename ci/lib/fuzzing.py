@@ -113,8 +113,9 @@ class Run:
             with open(path, "rb") as file:
                 digest = hashlib.sha1(file.read()).hexdigest()[:8]
             target = os.path.join(corpus(self.name), f"found-{kind}-{digest}")
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            shutil.copyfile(path, target)
+            for copy in (target, os.path.join(FOUND, "failed", f"{self.name}-{kind}-{digest}")):
+                os.makedirs(os.path.dirname(copy), exist_ok=True)
+                shutil.copyfile(path, copy)
             kept.append(os.path.relpath(target, TOP))
         return kept
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A pytest plugin: with --record FILE, which commands each test that passes had the target execute.
 
-The file is JSON, {test: [command, …]}.  A command is the kind of unit, the operation code and, where the opcode table
-of that kind has several rows for it, the service action: "disk 28", "tape 34/06".  What ran replaces what the file had
-of the same tests; the rest stays.
+Each line of the file is one test: "FILE::TEST: COMMAND, COMMAND…".  A command is the kind of unit, the operation code
+and, where the opcode table of that kind has several rows for it, the service action: "disk 28", "tape 34/06".  What ran
+replaces what the file had of the same tests; the rest stays.
 """
 
 from __future__ import annotations
@@ -103,10 +103,10 @@ class Recording:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(session.config, "workerinput"):
             return
-        kept = json.loads(self.path.read_text()) if self.path.exists() else {}
-        kept.update({name: sorted(commands) for name, commands in self.found.items()})
-        lines = [f"{json.dumps(name)}: {json.dumps(kept[name])}" for name in sorted(kept) if kept[name]]
-        self.path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        old = self.path.read_text().splitlines() if self.path.exists() else []
+        kept = dict(line.split(": ", 1) for line in old)
+        kept.update({name: ", ".join(sorted(commands)) for name, commands in self.found.items()})
+        self.path.write_text("".join(f"{name}: {kept[name]}\n" for name in sorted(kept) if kept[name]))
 
 
 def pytest_configure(config: pytest.Config) -> None:

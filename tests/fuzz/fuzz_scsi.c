@@ -31,7 +31,7 @@ struct fuzz_task {
 	struct scsi_task scsi;
 	const uint8_t *data;
 	size_t len;
-	bool data_fails, done;
+	bool data_fails, done, released;
 	_Alignas(16) uint8_t module_data[MODULE_DATA];
 };
 
@@ -74,11 +74,21 @@ static void task_done(struct scsi_task *scsi)
 
 static const struct task_ops ops = {.want_data = want_data, .done = task_done};
 
-static void free_tasks(void)
+/* As if their answers had been sent: others may wait for the buffers. */
+static void release_ended(void)
 {
 	for (unsigned i = 0; i < nr_tasks; i++) {
+		if (tasks[i]->done && !tasks[i]->released)
+			scsi_task_release(&tasks[i]->scsi);
+		tasks[i]->released = tasks[i]->done;
+	}
+}
+
+static void free_tasks(void)
+{
+	release_ended();
+	for (unsigned i = 0; i < nr_tasks; i++) {
 		must(tasks[i]->done);
-		scsi_task_release(&tasks[i]->scsi);
 		free(tasks[i]);
 	}
 	nr_tasks = 0;
@@ -158,6 +168,7 @@ static void step(struct fuzz_input *in)
 static bool all_ended(void)
 {
 	core_complete(false);
+	release_ended();
 	return !nr_open && !nr_tmfs;
 }
 
@@ -194,6 +205,7 @@ static void nexus_gone(struct nexus *nexus)
 static bool nexuses_gone(void)
 {
 	core_complete(false);
+	release_ended();
 	return !nr_nexuses && !nr_open && !nr_tmfs;
 }
 

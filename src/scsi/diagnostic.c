@@ -127,7 +127,7 @@ const struct opcode_row diagnostic_rows[] = {
 	.prepare = prepare_send_diagnostic,
 	.run = send_diagnostic,
 	.name = "SEND DIAGNOSTIC",
-	.clause = "SPC-5 6.42",
+	.clause = "SPC-5 SEND DIAGNOSTIC",
     },
     {.run = NULL},
 };

@@ -18,7 +18,7 @@ static void reply_scratch(struct scsi_task *t, uint32_t allocation_length)
 
 /* ---- REQUEST SENSE ---- */
 
-/* SPC-5 6.40: a unit attention may be told as parameter data, and is gone by that. */
+/* SPC-5 REQUEST SENSE: a unit attention may be told as parameter data, and is gone by that. */
 static void sense_answered(struct scsi_task *t)
 {
 	uint8_t data[SENSE_MAX], key;

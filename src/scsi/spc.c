@@ -123,8 +123,8 @@ static void state_sense(const struct scsi_task *t, struct sense *sense)
 	}
 }
 
-/* SPC-5 6.40: what is to tell is parameter data, so the status is GOOD.  A unit attention condition
- * that is reported so is gone. */
+/* SPC-5 REQUEST SENSE: what is to tell is parameter data, so the status is GOOD.  A unit attention
+ * condition that is reported so is gone. */
 void spc_request_sense(struct scsi_task *t)
 {
 	bool descriptor = t->cdb[1] & 0x01;
@@ -143,7 +143,7 @@ void spc_request_sense(struct scsi_task *t)
 	task_reply(t, data, sense_build(data, &sense, descriptor), t->cdb[4]);
 }
 
-/* SPC-5 6.33: having read the list, the nexus knows of every change to it. */
+/* SPC-5 REPORT LUNS: having read the list, the nexus knows of every change to it. */
 static void clear_luns_changed(struct nexus *nexus)
 {
 	for (uint32_t i = 0; i < nexus->nr_itls; i++)
@@ -151,7 +151,7 @@ static void clear_luns_changed(struct nexus *nexus)
 			ua_clear(&nexus->itls[i]->ua, ASC_REPORTED_LUNS_DATA_HAS_CHANGED);
 }
 
-/* LUN 0 is in the list whether or not there is a logical unit (SPC-5 6.33). */
+/* LUN 0 is in the list whether or not there is a logical unit (SPC-5 REPORT LUNS). */
 static size_t put_luns(uint8_t *at, const struct lun_map *map)
 {
 	uint8_t *from = at;
@@ -209,7 +209,7 @@ static void run_report_luns(struct scsi_task *t)
 		.direction = DATA_IN, .pr = PR_ALLOWED,                                            \
 		.flags = ROW_SKIP_UA | ROW_NO_LU | ROW_OFFLINE | ROW_ANY_ACCESS,                   \
 		.usage = {0x03, 0x01, 0, 0, 0xff}, .run = spc_request_sense,                       \
-		.name = "REQUEST SENSE", .clause = "SPC-5 6.40",                                   \
+		.name = "REQUEST SENSE", .clause = "SPC-5 REQUEST SENSE",                          \
 	}
 #define REPORT_LUNS_ROW                                                                            \
 	{                                                                                          \
@@ -217,7 +217,7 @@ static void run_report_luns(struct scsi_task *t)
 		.direction = DATA_IN, .pr = PR_ALLOWED,                                            \
 		.flags = ROW_SKIP_UA | ROW_NO_LU | ROW_OFFLINE | ROW_ANY_ACCESS,                   \
 		.usage = {0xa0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}, .run = run_report_luns, \
-		.name = "REPORT LUNS", .clause = "SPC-5 6.33",                                     \
+		.name = "REPORT LUNS", .clause = "SPC-5 REPORT LUNS",                              \
 	}
 
 const struct opcode_row spc_rows[] = {
@@ -237,7 +237,7 @@ const struct opcode_row spc_medium_rows[] = {
 	.flags = ROW_MEDIUM,
 	.run = run_test_unit_ready,
 	.name = "TEST UNIT READY",
-	.clause = "SPC-5 6.48",
+	.clause = "SPC-5 TEST UNIT READY",
     },
     {.run = NULL},
 };
@@ -251,7 +251,7 @@ const struct opcode_row spc_no_medium_rows[] = {
 	.pr = PR_ALLOWED,
 	.run = run_test_unit_ready,
 	.name = "TEST UNIT READY",
-	.clause = "SPC-5 6.48",
+	.clause = "SPC-5 TEST UNIT READY",
     },
     {.run = NULL},
 };

@@ -49,7 +49,7 @@ void target_ref(struct target *target);
 void target_unref(struct target *target);
 
 /* Makes a new LU visible, or an old one invisible: on all reactors when done(arg) is called;
- * REPORTED LUNS DATA HAS CHANGED is then pending on every nexus (SPC-5 6.33). */
+ * REPORTED LUNS DATA HAS CHANGED is then pending on every nexus (SPC-5 REPORT LUNS). */
 void target_publish_lu(struct target *target, struct lu *lu, void (*done)(void *arg), void *arg);
 void target_unpublish_lu(struct target *target, struct lu *lu, void (*done)(void *arg), void *arg);
 

@@ -11,6 +11,14 @@ import project
 sys.path.insert(0, str(project.SOURCE / "ci/lib"))
 import conformance_page  # noqa: E402
 
+# Commands that SPC-5 has, in its order; there may be more between them.
+SPC_5 = ["INQUIRY", "LOG SELECT", "LOG SENSE", "MANAGEMENT PROTOCOL IN", "MANAGEMENT PROTOCOL OUT", "MODE SELECT(6)",
+         "MODE SELECT(10)", "MODE SENSE(6)", "MODE SENSE(10)", "PERSISTENT RESERVE IN", "PERSISTENT RESERVE OUT",
+         "READ ATTRIBUTE", "READ BUFFER(10)", "READ BUFFER(16)", "RECEIVE DIAGNOSTIC RESULTS",
+         "REPORT IDENTIFYING INFORMATION", "REPORT LUNS", "REPORT PRIORITY", "REPORT SUPPORTED OPERATION CODES",
+         "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", "REPORT TARGET PORT GROUPS", "REPORT TIMESTAMP", "REQUEST SENSE",
+         "SECURITY PROTOCOL IN", "SECURITY PROTOCOL OUT", "SEND DIAGNOSTIC", "SET IDENTIFYING INFORMATION", "SET PRIORITY",
+         "SET TARGET PORT GROUPS", "SET TIMESTAMP", "TEST UNIT READY", "WRITE BUFFER"]
 NUMBERED = re.compile(r"(S\w\w-\d) (\d+)\.(\d+)")
 
 
@@ -60,6 +68,19 @@ def test_clause_numbers_follow_the_names(rows):
     places = sorted(numbers)
     wrong = [(place, numbers[place]) for before, place in zip(places, places[1:])
              if before[:2] == place[:2] and numbers[place] < numbers[before]]
+    assert not wrong
+
+
+def test_clause_numbers_leave_room(rows):
+    """Between two commands of SPC-5 there are at least as many numbers as there are commands."""
+    places = {}
+    for row in rows:
+        match, name = NUMBERED.fullmatch(row["clause"]), row["name"].split(",")[0]
+        if match and match[1] == "SPC-5" and name in SPC_5:
+            places[SPC_5.index(name)] = int(match[3])
+    assert len(places) >= 8
+    order = sorted(places)
+    wrong = [(SPC_5[a], places[a], SPC_5[b], places[b]) for a, b in zip(order, order[1:]) if places[b] - places[a] < b - a]
     assert not wrong
 
 

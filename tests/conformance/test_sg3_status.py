@@ -24,7 +24,7 @@ def test_unit_ready(sg: Sg) -> None:
 
 
 def test_request_sense(sg: Sg) -> None:
-    """NO SENSE on a unit that has nothing to tell, fixed and descriptor format (SPC-5 6.40)."""
+    """NO SENSE on a unit that has nothing to tell, fixed and descriptor format (SPC-5 REQUEST SENSE)."""
     assert "No Sense" in sg("sg_requests").err
     fixed = scsi.parse_sense(sg.raw(scsi.request_sense(), read=252))
     descriptor = scsi.parse_sense(sg.raw(scsi.request_sense(desc=True), read=252))
@@ -207,7 +207,7 @@ def test_log_pages(sg: Sg) -> None:
 
 
 def test_self_test(sg: Sg) -> None:
-    """The default self-test ends GOOD (SPC-5 6.42)."""
+    """The default self-test ends GOOD (SPC-5 SEND DIAGNOSTIC)."""
     sg("sg_senddiag", "-t")
 
 

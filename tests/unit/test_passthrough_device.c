@@ -124,7 +124,7 @@ static void the_devices_unit_attention_reaches_each_nexus_once(void **state)
 	assert_good(device, test_unit_ready());
 }
 
-/* SPC-5 6.40: as parameter data, and that is once, too. */
+/* SPC-5 REQUEST SENSE: as parameter data, and that is once, too. */
 static void request_sense_may_take_it(void **state)
 {
 	(void)state;

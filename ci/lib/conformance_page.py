@@ -56,10 +56,10 @@ def key_of(row):
     return f"{row['set']} {row['opcode']:02x}{action}"
 
 
-def recorded():
+def recorded(path=RECORDING):
     """{test: its commands}; a merge may have left several lines of one test."""
     found = defaultdict(set)
-    with open(RECORDING, encoding="utf-8") as file:
+    with open(path, encoding="utf-8") as file:
         for line in file:
             name, _, commands = line.rstrip("\n").partition(": ")
             found[name].update(commands.split(", "))
@@ -75,6 +75,16 @@ def recording():
         for command in found[name]:
             tests[command][place.removeprefix("test_").removesuffix(".py")].append(test)
     return tests
+
+
+def lost(fresh):
+    """What the recording says, and none of the tests that it names does in a fresh one any more."""
+    seen = {(test, command) for test, commands in fresh.items() for command in commands}
+    tests = defaultdict(list)
+    for test, commands in recorded().items():
+        for command in commands:
+            tests[command].append(test)
+    return sorted(command for command, names in tests.items() if not any((name, command) in seen for name in names))
 
 
 def test_functions():
@@ -249,7 +259,7 @@ commands that were refused, although many tests are about that. The names are th
 without `test_`; of libiscsi's tool, the suites, with the number of their tests. The unit tests (`tests/unit`) are not
 listed here.
 
-Clause numbers are given where they are known from the published standard; the commands of SSC-5 are cited by name.
+Commands whose clause number isn't known for certain are cited by name.
 """
 
 

@@ -127,6 +127,8 @@ def fuzzed(plan):
 
 
 def everything(plan):
+    plan.add("conformance-page", ["ci/conformance-page", "--build", build_dir("plain"), "--verify"], after=["build-plain"],
+             cores=CORES, timeout=3600)
     plan.conformance("asan")
     plan.conformance("tsan")
 

@@ -45,6 +45,16 @@ def test_a_command_without_a_test_is_found(rows):
     assert conformance_page.untested(rows, tests) == ["READ(10) (disk)"]
 
 
+def test_what_is_lost_is_found():
+    """ci/conformance-page --verify: one test fewer is no loss while others do the same, none at all is."""
+    fresh = conformance_page.recorded()
+    assert not conformance_page.lost(fresh)
+    names = [name for name, commands in fresh.items() if "tape 34/06" in commands]
+    for name in names:
+        fresh[name] = fresh[name] - {"tape 34/06"}
+    assert conformance_page.lost(fresh) == ["tape 34/06"]
+
+
 def test_recorded_tests_exist():
     """A test that was renamed or removed is no proof of anything: ci/conformance-page --record."""
     known = {f"{file}::{test}" for file, test, _ in conformance_page.test_functions() if test}

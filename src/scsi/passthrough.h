@@ -27,14 +27,15 @@ enum pt_where {
 /* How long the device may take. */
 enum pt_time { PT_NORMAL = 0, PT_SLOW, PT_LONG };
 
-#define PT_SKIP_UA (1u << 0) /* reports no unit attention */
-#define PT_KEEPS (1u << 1)   /* PR_WRITE, but the medium stays as it is: also when read-only */
-#define PT_AGAIN (1u << 2)   /* changes nothing, not even a position: safe to send again */
-#define PT_SPLIT (1u << 3)   /* READ, WRITE: may be sent in parts of whole blocks */
-#define PT_TELL (1u << 4)    /* changed mode parameters: the other nexuses hear of it */
-#define PT_OFFLINE (1u << 5) /* answered even when the device is gone */
-#define PT_STANDBY (1u << 6) /* ROW_STANDBY */
-#define PT_ACCESS (1u << 7)  /* ROW_ANY_ACCESS */
+#define PT_SKIP_UA (1u << 0)     /* reports no unit attention */
+#define PT_KEEPS (1u << 1)       /* PR_WRITE, but the medium stays as it is: also when read-only */
+#define PT_AGAIN (1u << 2)       /* changes nothing, not even a position: safe to send again */
+#define PT_SPLIT (1u << 3)       /* READ, WRITE: may be sent in parts of whole blocks */
+#define PT_TELL (1u << 4)        /* changed mode parameters: the other nexuses hear of it */
+#define PT_OFFLINE (1u << 5)     /* answered even when the device is gone */
+#define PT_STANDBY (1u << 6)     /* ROW_STANDBY */
+#define PT_UNAVAILABLE (1u << 7) /* ROW_UNAVAILABLE */
+#define PT_ACCESS (1u << 8)      /* ROW_ANY_ACCESS */
 
 struct pt_route {
 	uint8_t opcode;
@@ -45,7 +46,7 @@ struct pt_route {
 	uint8_t direction;                /* enum pt_direction */
 	uint8_t pr;                       /* enum pr_rule */
 	uint8_t time;                     /* enum pt_time */
-	uint8_t flags;                    /* PT_* above */
+	uint16_t flags;                   /* PT_* above */
 	void (*run)(struct scsi_task *t); /* NULL: as it comes */
 	const char *name;
 	const char *why; /* not to the device */

@@ -88,7 +88,7 @@ static const struct pt_route routes[] = {
      IN,
      READS,
      ON(ALL_BUT_CD),
-     ALSO(PT_AGAIN | PT_STANDBY),
+     ALSO(PT_AGAIN | PT_STANDBY | PT_UNAVAILABLE),
      .run = passthrough_opcodes,
      .name = "REPORT SUPPORTED OPERATION CODES"},
     {.opcode = 0xa3,
@@ -265,6 +265,8 @@ static uint16_t row_flags(const struct pt_route *r)
 		flags |= ROW_OFFLINE;
 	if (r->flags & PT_STANDBY)
 		flags |= ROW_STANDBY;
+	if (r->flags & PT_UNAVAILABLE)
+		flags |= ROW_UNAVAILABLE;
 	if (r->flags & PT_ACCESS)
 		flags |= ROW_ANY_ACCESS;
 	if (r->pr == PR_WRITE && !(r->flags & PT_KEEPS) && r->where != PT_REFUSED)

@@ -20,6 +20,11 @@
 #define NEXUSES 3
 
 static struct target fake_target = {.tid = 1, .name = (char *)"iqn.2026-01.org.example:disk1"};
+/* For targets with other ports than port 1: fake_ports() makes it the fake one's list. */
+static union {
+	struct target_ports list;
+	uint8_t room[sizeof(struct target_ports) + TARGET_PORTS_MAX * sizeof(struct target_port)];
+} fake_list __attribute__((unused));
 static struct lu fake_lu;
 static struct nexus fake_nexus[NEXUSES];
 static struct itl fake_itl[NEXUSES];
@@ -124,6 +129,16 @@ static inline uint16_t make_transport_id(uint8_t *at, const char *text)
 	put_be16(at + 2, (uint16_t)len);
 	memcpy(at + 4, text, strlen(text));
 	return (uint16_t)(4 + len);
+}
+
+/* Ports with these ids; count 0: the target is as it was made. */
+static inline void fake_ports(const uint16_t *ids, unsigned count)
+{
+	memset(&fake_list, 0, sizeof(fake_list));
+	fake_list.list.count = (uint16_t)count;
+	for (unsigned i = 0; i < count; i++)
+		fake_list.list.ports[i].id = ids[i];
+	atomic_store(&fake_target.ports, count ? &fake_list.list : NULL);
 }
 
 /* A disk of 2048 blocks of 512 bytes, three sessions; the store is only looked at by those who know

@@ -3,11 +3,6 @@
 #include "fake_task.h"
 #include "scsi/core.h"
 
-static struct {
-	struct target_ports list;
-	struct target_port ports[2];
-} two;
-
 /* ---- the rest of the core ---- */
 
 static struct access_wish wishes[TARGET_PORTS_MAX];
@@ -56,12 +51,8 @@ static int setup(void **state)
 {
 	(void)state;
 	fake_reset();
-	memset(&two, 0, sizeof(two));
-	two.list.count = 2;
-	two.list.by_command = true;
-	two.ports[0].id = 2;
-	two.ports[1].id = 0x102;
-	atomic_store(&fake_target.ports, &two.list);
+	fake_ports((const uint16_t[]){2, 0x102}, 2);
+	fake_list.list.by_command = true;
 	changes = nr_wishes = 0;
 	drained = true;
 	aborted = false;
@@ -71,7 +62,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	atomic_store(&fake_target.ports, NULL);
+	fake_ports(NULL, 0);
 	return 0;
 }
 
@@ -90,7 +81,7 @@ static void test_report_default(void **state)
 	static const uint8_t want[] = {0, 0, 0, 12, 0, 0xcf, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1};
 
 	(void)state;
-	atomic_store(&fake_target.ports, NULL);
+	fake_ports(NULL, 0);
 	assert_good(report(0));
 	assert_int_equal(said.len, sizeof(want));
 	assert_memory_equal(said.data, want, sizeof(want));
@@ -103,11 +94,11 @@ static void test_report_states(void **state)
 				       0, 2, 0x0e, 0xcf, 1,    2,    0, 2, 0, 1, 0, 0, 1, 2};
 
 	(void)state;
-	two.ports[0].state = ACCESS_STANDBY;
-	two.ports[0].preferred = true;
-	two.ports[0].status = ACCESS_BY_COMMAND;
-	two.ports[1].state = ACCESS_OFFLINE;
-	two.ports[1].status = ACCESS_IMPLICIT;
+	fake_list.list.ports[0].state = ACCESS_STANDBY;
+	fake_list.list.ports[0].preferred = true;
+	fake_list.list.ports[0].status = ACCESS_BY_COMMAND;
+	fake_list.list.ports[1].state = ACCESS_OFFLINE;
+	fake_list.list.ports[1].status = ACCESS_IMPLICIT;
 	assert_good(report(0));
 	assert_int_equal(said.len, sizeof(want));
 	assert_memory_equal(said.data, want, sizeof(want));
@@ -118,7 +109,7 @@ static void test_report_extended_header(void **state)
 	static const uint8_t want[] = {0, 0, 0, 28, 0x10, 60, 0, 0, 0, 0xcf, 0, 2};
 
 	(void)state;
-	two.list.transition_time = 60;
+	fake_list.list.transition_time = 60;
 	assert_good(report(1));
 	assert_int_equal(said.len, 32);
 	assert_memory_equal(said.data, want, sizeof(want));
@@ -189,7 +180,7 @@ static void test_set_against_the_operator(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(theirs); i++) {
-		two.ports[1].state = theirs[i];
+		fake_list.list.ports[1].state = theirs[i];
 		assert_sense(set(0, 0x102, 0, 0), KEY_HARDWARE_ERROR, 0x670a);
 		assert_int_equal(changes, 0);
 	}
@@ -237,7 +228,7 @@ static void test_set_is_there_when_allowed(void **state)
 
 	(void)state;
 	assert_true(row->available(&fake_lu));
-	two.list.by_command = false;
+	fake_list.list.by_command = false;
 	assert_false(row->available(&fake_lu));
 }
 

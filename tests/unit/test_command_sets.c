@@ -224,22 +224,30 @@ static uint16_t access_rule(uint8_t opcode, int action)
 	}
 }
 
+static void check_access(const struct command_set *set)
+{
+	unsigned count;
+	const struct opcode_row *const *rows = opcode_rows(set, &count);
+
+	for (unsigned i = 0; i < count; i++) {
+		uint16_t want = access_rule(rows[i]->opcode, rows[i]->service_action);
+
+		/* READ and WRITE BUFFER have it by their mode */
+		if ((rows[i]->flags & ROW_ANY_ACCESS) != want && rows[i]->opcode != 0x3b &&
+		    rows[i]->opcode != 0x3c)
+			fail_msg("%s: %s", set->name, rows[i]->name);
+	}
+}
+
 static void test_access_rules(void **state)
 {
+	static const uint8_t types[] = {0x00, 0x01, 0x05, 0x08, 0x0d};
+
 	(void)state;
-	for (unsigned s = 0; s < ARRAY_SIZE(sets); s++) {
-		unsigned count;
-		const struct opcode_row *const *rows = opcode_rows(sets[s], &count);
-
-		for (unsigned i = 0; i < count; i++) {
-			uint16_t want = access_rule(rows[i]->opcode, rows[i]->service_action);
-
-			/* READ and WRITE BUFFER have it by their mode */
-			if ((rows[i]->flags & ROW_ANY_ACCESS) != want && rows[i]->opcode != 0x3b &&
-			    rows[i]->opcode != 0x3c)
-				fail_msg("%s: %s", sets[s]->name, rows[i]->name);
-		}
-	}
+	for (unsigned s = 0; s < ARRAY_SIZE(sets); s++)
+		check_access(sets[s]);
+	for (unsigned s = 0; s < 2 * ARRAY_SIZE(types); s++)
+		check_access(passthrough_set(types[s / 2], s & 1));
 }
 
 /* What is passed through: each row once, with a reason when it is not the device's, and nothing

@@ -8,16 +8,11 @@
 #define A2 B
 #define ALL_TG_PT 0x04
 
-static struct {
-	struct target_ports list;
-	struct target_port ports[2];
-} two = {.list = {.count = 2}, .ports = {{.id = 1}, {.id = 2}}};
-
 static int setup_ports(void **state)
 {
 	int rc = setup(state);
 
-	atomic_store(&fake_target.ports, &two.list);
+	fake_ports((const uint16_t[]){1, 2}, 2);
 	fake_nexus[A2].relative_port = fake_nexus[A2].portal_group = 2;
 	fake_nexus[A2].transport_id_len = fake_nexus[A].transport_id_len;
 	memcpy(fake_nexus[A2].transport_id, fake_nexus[A].transport_id, TRANSPORT_ID_MAX);
@@ -26,7 +21,7 @@ static int setup_ports(void **state)
 
 static int teardown_ports(void **state)
 {
-	atomic_store(&fake_target.ports, NULL);
+	fake_ports(NULL, 0);
 	return teardown(state);
 }
 

@@ -253,19 +253,14 @@ static void test_report_luns_clears_luns_changed(void **state)
 /* 6.7.2 TPGS: 01b, and 11b when initiators may change the states too. */
 static void test_inquiry_tpgs(void **state)
 {
-	static const struct target_ports by_command = {
-	    .count = 1, .by_command = true, .ports = {{.id = 1}}};
-	struct target_ports *list = malloc(sizeof(by_command) + sizeof(struct target_port));
-
 	(void)state;
-	memcpy(list, &by_command, sizeof(by_command) + sizeof(struct target_port));
+	fake_ports((const uint16_t[]){1}, 1);
 	assert_good(inquiry(&fake_lu, 0, 0));
 	assert_int_equal(said.data[5], 0x10);
-	atomic_store(&fake_target.ports, list);
+	fake_list.list.by_command = true;
 	assert_good(inquiry(&fake_lu, 0, 0));
 	assert_int_equal(said.data[5], 0x30);
-	atomic_store(&fake_target.ports, NULL);
-	free(list);
+	fake_ports(NULL, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -171,18 +171,14 @@ static void test_identification(void **state)
 		assert_int_equal(d[i].len % 4, 0);
 }
 
-static struct {
-	struct target_ports list;
-	struct target_port ports[TARGET_PORTS_MAX];
-} many;
-
-/* As many ports as there can be, the last one with the number 65535. */
+/* The last ones that there can be. */
 static void make_ports(unsigned count)
 {
-	many.list.count = (uint16_t)count;
+	uint16_t ids[TARGET_PORTS_MAX];
+
 	for (unsigned i = 0; i < count; i++)
-		many.ports[i].id = (uint16_t)(65536 - count + i);
-	atomic_store(&fake_target.ports, &many.list);
+		ids[i] = (uint16_t)(65536 - count + i);
+	fake_ports(ids, count);
 }
 
 static const uint8_t *assert_port(const uint8_t *at, uint16_t id, const char *name)
@@ -208,7 +204,7 @@ static void test_scsi_ports(void **state)
 	at = assert_port(said.data + 4, 65534, "iqn.2026-01.org.example:disk1,t,0xfffe");
 	at = assert_port(at, 65535, "iqn.2026-01.org.example:disk1,t,0xffff");
 	assert_ptr_equal(at, said.data + said.len);
-	atomic_store(&fake_target.ports, NULL);
+	fake_ports(NULL, 0);
 }
 
 static void test_most_scsi_ports_with_long_name(void **state)
@@ -222,7 +218,7 @@ static void test_most_scsi_ports_with_long_name(void **state)
 	make_ports(TARGET_PORTS_MAX);
 	assert_page(0x88, TARGET_PORTS_MAX * (12 + 4 + 236));
 	fake_target.name = was;
-	atomic_store(&fake_target.ports, NULL);
+	fake_ports(NULL, 0);
 }
 
 /* The port is the one that the command came by. */

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from guest import Guest, Process
@@ -14,11 +11,9 @@ from harness.daemon import Daemon
 from harness.modules import Variant
 from harness.process import free_port
 from harness.units import Unit
-from hosted import SIZE, each_store, make_disk, sessions
+from hosted import each_store, make_disk, sessions
+from writer import assert_written, start_writer, wait_for, wait_for_writes
 
-SECONDS = 60.0
-BLOCKS = SIZE // 4096
-WRITES = 10  # acknowledged after each change
 # fast_io_fail_tmo: how long the kernel holds the I/O of a path back that is away, before multipath sends it by another.
 CONFIGURATION = """\
 defaults {
@@ -32,21 +27,6 @@ defaults {
 blacklist {
 	devnode "^vd"
 }
-"""
-
-# Block N holds its number, as text of 8 bytes, again and again, when it is said to be written.
-WRITER = """
-import mmap, os, sys, time
-path, stop = sys.argv[1:]
-disk = os.open(path, os.O_WRONLY | os.O_DIRECT)
-block = mmap.mmap(-1, 4096)
-number = 0
-while not os.path.exists(stop):
-    block[:] = b"%07d\\n" % number * 512
-    assert os.pwrite(disk, block, number * 4096) == 4096
-    print(number, flush=True)
-    number += 1
-    time.sleep(0.01)
 """
 
 
@@ -81,18 +61,6 @@ def active_paths(guest: Guest) -> int:
     return guest.output(["multipathd", "show", "paths", "raw", "format", "%t"]).split().count("active")
 
 
-def wait_for(writer: Process, condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert writer.poll(0.1) is None, f"the writer has ended: {writer.stderr.decode()}"
-        assert time.monotonic() < deadline, f"not in {SECONDS:.0f} s: {what}"
-
-
-def wait_for_writes(writer: Process) -> None:
-    before = writer.stdout.count(b"\n")
-    wait_for(writer, lambda: writer.stdout.count(b"\n") >= before + WRITES, "writes go on")
-
-
 def go_and_come_back(guest: Guest, portal: Portal, writer: Process, session: int, other: int) -> int:
     """Takes a path away until the other alone carries the writes, and gives it back; its new session's number."""
     portal.close(session)
@@ -106,35 +74,20 @@ def go_and_come_back(guest: Guest, portal: Portal, writer: Process, session: int
     return session_beside(portal.daemon, portal.unit, other)
 
 
-def assert_written(guest: Guest, node: str, count: int) -> None:
-    """What the writer was told is written is read back, by whichever path."""
-    assert 0 < count <= BLOCKS
-    wanted = b"".join(b"%07d\n" % number * 512 for number in range(count))
-    read = guest.shell(f"dd if={node} bs=4096 count={count} iflag=direct | md5sum").stdout.split()[0]
-    assert read.decode() == hashlib.md5(wanted).hexdigest()
-
-
 @each_store
 def test_one_path_goes_and_comes_back_and_then_the_other(guest: Guest, daemon: Daemon, variant: Variant) -> None:
     """The writer, on the multipath disk, is never told of an error."""
     unit = make_disk(daemon, variant)
     one, two = Portal(daemon, unit, daemon.port), Portal(daemon, unit, free_port(daemon.host))
     two.open()
-    stop = guest.share / "stop"
     with iscsi_login(guest, unit.target, one.port):
         first = session_beside(daemon, unit)
         with iscsi_login(guest, unit.target, two.port), multipath(guest, 2, CONFIGURATION) as node:
             second = session_beside(daemon, unit, first)
             # not the T10 designator: another server's disk with the same target id and LUN has that, too
             assert "8naa.3" in guest.output(["multipathd", "show", "maps", "raw", "format", "%w"])
-            writer = guest.spawn(["/usr/bin/python3", "-I", "-S", "-c", WRITER, node, stop])
-            try:
+            with start_writer(guest, node) as writer:
                 wait_for_writes(writer)
                 second = go_and_come_back(guest, two, writer, second, first)
                 go_and_come_back(guest, one, writer, first, second)
-            finally:
-                stop.touch()
-                result = writer.wait(SECONDS)
-                stop.unlink()
-            assert result.returncode == 0, result.output
-            assert_written(guest, node, writer.stdout.count(b"\n"))
+            assert_written(guest, node, writer)

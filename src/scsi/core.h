@@ -11,10 +11,9 @@
 /* ---- task.c ---- */
 /* Ends the task: status and sense are set (or t->aborted); calls ops->done(). */
 void task_finish(struct scsi_task *t);
-/* scsi_task_abort(), by an action of the nexus with that id (0: of nobody's).  When that is another
- * nexus than its own and TAS is 1, the task then ends with TASK ABORTED (SPC-5, Control mode page).
- */
-void task_abort_by(struct scsi_task *t, uint64_t by);
+/* scsi_task_abort(), as one of those that what is about: by whose action, and that the LU is gone,
+ * decide how the task ends.  NULL: its own nexus's action, or the end of that. */
+void task_abort_as(struct scsi_task *t, const struct lu_abort *what);
 /* The checks of arrival again, after the LU's state changed: false when it has ended the task. */
 bool task_recheck(struct scsi_task *t);
 

@@ -539,5 +539,5 @@ void lu_destroy(struct lu *lu, void (*done)(void *arg), void *arg)
 		abort();
 	*d = (struct destruction){.lu = lu, .done = done, .arg = arg};
 	lu->pending = d;
-	lu_abort_matching(lu, &(struct lu_abort){0}, tasks_ended, lu);
+	lu_abort_matching(lu, &(struct lu_abort){.gone = true}, tasks_ended, lu);
 }

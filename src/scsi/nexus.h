@@ -79,7 +79,8 @@ struct lu_abort {
 	bool (*match)(const struct nexus *nexus, void *arg);
 	void *arg;
 	const struct scsi_task *except;
-	uint64_t by; /* the id of the nexus that asks; 0: nobody's doing */
+	uint64_t by; /* the id of the nexus that asks, for TAS; 0: nobody's doing */
+	bool gone;   /* the LU was taken away: the tasks end with LOGICAL UNIT NOT SUPPORTED */
 	/* As PREEMPT AND ABORT: an ACA and a prevention of medium removal of the nexuses end, too
 	 * (SPC-5), and those whose commands were aborted without a status are told of it (SAM-5,
 	 * COMMANDS CLEARED BY ANOTHER INITIATOR). */

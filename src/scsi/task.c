@@ -93,12 +93,24 @@ static void leave_lu(struct scsi_task *t)
 		abort_check(slice);
 }
 
-/* SAM-5 5.3.1: an ordinary end to the transport, without data and without sense. */
-static void tell_abort(struct scsi_task *t)
+static bool descriptor_format(const struct scsi_task *t)
 {
+	return t->lu && t->lu->mode && mode_d_sense(t->lu);
+}
+
+/* An ordinary end to the transport, without data. */
+static void answer_abort(struct scsi_task *t)
+{
+	const struct sense gone = {.key = KEY_ILLEGAL_REQUEST,
+				   .asc = ASC_LOGICAL_UNIT_NOT_SUPPORTED};
+
 	t->aborted = false;
-	t->status = STATUS_TASK_ABORTED;
+	t->status = STATUS_TASK_ABORTED; /* SAM-5 5.3.1 */
 	t->sense_len = 0;
+	if (t->told == TOLD_GONE) {
+		t->status = STATUS_CHECK_CONDITION;
+		t->sense_len = sense_build(t->sense, &gone, descriptor_format(t));
+	}
 	bufpool_put(reactor_bufpool(t->nexus->reactor), &t->data);
 }
 
@@ -109,8 +121,8 @@ void task_finish(struct scsi_task *t)
 	t->state = TASK_DONE;
 	if (t->itl)
 		leave_lu(t);
-	if (t->aborted && t->tells_abort)
-		tell_abort(t);
+	if (t->aborted && t->told != TOLD_NOTHING)
+		answer_abort(t);
 	nexus->nr_tasks--;
 	t->ops->done(t);
 	if (nexus->closing)
@@ -134,11 +146,6 @@ void task_check_condition(struct scsi_task *t)
 {
 	t->status = STATUS_CHECK_CONDITION;
 	task_finish(t);
-}
-
-static bool descriptor_format(const struct scsi_task *t)
-{
-	return t->lu && t->lu->mode && mode_d_sense(t->lu);
 }
 
 void task_sense_data(struct scsi_task *t, const struct sense *s)
@@ -417,7 +424,8 @@ static void reset(struct scsi_task *t)
 	t->row = NULL;
 	t->state = TASK_NEW;
 	t->aborted = t->counted = t->blocked = t->parked = t->in_store = t->hung = false;
-	t->exclusive_range = t->tells_abort = false;
+	t->exclusive_range = false;
+	t->told = TOLD_NOTHING;
 	t->lba = t->blocks = 0;
 	t->transfer_length = 0;
 	t->data = (struct databuf){0};
@@ -487,19 +495,26 @@ void scsi_task_release(struct scsi_task *t)
 
 /* ---- aborting ---- */
 
-void task_abort_by(struct scsi_task *t, uint64_t by)
+static enum abort_told telling(const struct scsi_task *t, const struct lu_abort *what)
 {
-	bool own = !by || by == t->nexus->id;
+	if (what && what->gone)
+		return TOLD_GONE;
+	return what && what->by && what->by != t->nexus->id && mode_tas(t->lu) ? TOLD_ABORTED
+									       : TOLD_NOTHING;
+}
 
+void task_abort_as(struct scsi_task *t, const struct lu_abort *what)
+{
 	if (t->state == TASK_DONE)
 		return;
 	if (t->aborted) {
 		/* another nexus's reset was first, but who aborts a task himself gets no answer */
-		t->tells_abort &= !own;
+		if (!what || what->by == t->nexus->id)
+			t->told = TOLD_NOTHING;
 		return;
 	}
 	t->aborted = true;
-	t->tells_abort = !own && mode_tas(t->lu);
+	t->told = (uint8_t)telling(t, what);
 	if (t->parked) {
 		t->parked = false;
 		list_del(&t->run_link);
@@ -521,7 +536,7 @@ void task_abort_by(struct scsi_task *t, uint64_t by)
 
 void scsi_task_abort(struct scsi_task *t)
 {
-	task_abort_by(t, 0);
+	task_abort_as(t, NULL);
 }
 
 /* ---- helpers for handlers ---- */

@@ -64,6 +64,13 @@ enum task_state {
 	TASK_DONE,    /* the transport has it */
 };
 
+/* How an aborted task ends. */
+enum abort_told {
+	TOLD_NOTHING, /* without an answer: its nexus has asked for it, or is told otherwise */
+	TOLD_ABORTED, /* TASK ABORTED: another nexus's doing, with TAS = 1 */
+	TOLD_GONE,    /* LOGICAL UNIT NOT SUPPORTED: the logical unit was taken away */
+};
+
 /* What the transport does for a task, on the task's reactor. */
 struct task_ops {
 	/* t->data is there to be filled; may be called from within scsi_task_submit(). */
@@ -94,7 +101,7 @@ struct scsi_task {
 	const struct opcode_row *row;
 	uint8_t state; /* enum task_state */
 	bool aborted;
-	bool tells_abort;            /* aborted, but it ends with TASK ABORTED (TAS) */
+	uint8_t told;                /* enum abort_told: aborted, but not without an answer */
 	bool blocked;                /* waits for its turn in the task set */
 	bool parked;                 /* on slice->held */
 	bool in_store;               /* a store request is outstanding */

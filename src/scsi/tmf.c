@@ -41,7 +41,7 @@ static bool was_aborted(struct scsi_task *t, void *arg)
 }
 
 struct search {
-	uint64_t by;
+	const struct lu_abort *what;
 	struct scsi_task *found;
 };
 
@@ -50,7 +50,7 @@ static bool to_abort(struct scsi_task *t, void *arg)
 	struct search *s = arg;
 
 	if (t->aborted) {
-		task_abort_by(t, s->by); /* who asks may change what is told of it */
+		task_abort_as(t, s->what); /* who asks may change what is told of it */
 		return false;
 	}
 	s->found = t;
@@ -60,14 +60,14 @@ static bool to_abort(struct scsi_task *t, void *arg)
 /* One at a time: ending a task may start or end others. */
 static void abort_affected(struct lu_slice *slice, const struct abort_wait *w)
 {
-	struct search s = {.by = w->what.by};
+	struct search s = {.what = &w->what};
 
 	while (each_affected(slice, w, to_abort, &s)) {
 		struct scsi_task *t = s.found;
 
-		if (w->what.preempts && t->nexus->id != s.by && !mode_tas(slice->lu))
+		if (w->what.preempts && t->nexus->id != w->what.by && !mode_tas(slice->lu))
 			ua_add(&t->itl->ua, ASC_COMMANDS_CLEARED_BY_ANOTHER_INITIATOR);
-		task_abort_by(t, s.by);
+		task_abort_as(t, &w->what);
 	}
 }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -16,8 +17,8 @@ from harness.options import Settings
 from harness.wild import Hanging, Wild, disk_of
 from iscsi import scsi
 from iscsi.connection import Closed
-from iscsi.pdu import TaskFunction, TaskResponse
-from iscsi.session import Session
+from iscsi.pdu import Op, TaskFunction, TaskResponse
+from iscsi.session import SIMPLE, WRITE, Session
 
 COMPLETE, SUCCEEDED = TaskResponse.COMPLETE, TaskResponse.SUCCEEDED
 SESSIONS = 4
@@ -303,6 +304,60 @@ def test_reset_with_tas(field: Field, function: TaskFunction) -> None:
         load.assert_window()
         assert attentions(load.session) == [RESET]
     assert_nothing_lands(field, [mine, *others])
+
+
+@pytest.mark.parametrize("tas", [False, True], ids=["tas0", "tas1"])
+def test_reset_of_writes_that_wait_for_data(field: Field, tas: bool) -> None:
+    """What R2Ts have asked for still comes, and is thrown away; with TAS = 1 TASK ABORTED follows it (RFC 7143
+    clause 4.2.3.3)."""
+    mine, other = field.sessions[:2]
+    set_tas(mine, tas)
+    for session in field.sessions:
+        session.clear_attentions()
+    before = b"\x21" * 8 * 512
+    assert mine.execute(scsi.write10(64, 8), data_out=before).good
+    tasks = [other.start(scsi.write10(64, 8), data_out=b"\x42" * 8 * 512, immediate_length=0,
+                         flags=0x80 | WRITE | SIMPLE) for _ in range(16)]
+    asked = []
+    for _ in tasks:
+        pdu = other.connection.recv()
+        assert pdu.opcode == Op.R2T
+        other.tasks[pdu.itt].check_r2t(pdu)
+        asked.append(pdu)
+    assert mine.manage(TaskFunction.LOGICAL_UNIT_RESET) == COMPLETE
+    other.nop(immediate=True)
+    assert not any(task.result for task in tasks), "an answer before the data"
+    for pdu in asked:
+        other.connection.send(*other.data_pdus(other.tasks[pdu.itt], pdu.buffer_offset, pdu.desired_length, pdu.ttt))
+    other.nop(immediate=True)
+    assert attentions(other) == [RESET]
+    assert [task.result.status if task.result else None for task in tasks] == (
+        [scsi.Status.TASK_ABORTED] * 16 if tas else [None] * 16)
+    mine.clear_attentions()
+    assert mine.execute(scsi.read10(64, 8), read=len(before)).data == before
+
+
+# -- the unit goes
+
+
+def test_unit_is_deleted(field: Field, wild: Wild) -> None:
+    """Its commands are answered: there is no such unit any more.  Nobody waits for them in vain."""
+    field.slow.tell("hold")
+    loads = field.load(64)
+    with ThreadPoolExecutor(1) as pool:
+        deleting = pool.submit(wild.daemon.do, "--op", "delete", "--mode", "logicalunit", "--tid",
+                               str(field.slow.target.tid), "--lun", "1")
+        wild.wait(lambda: any(load.session.execute(scsi.test_unit_ready()).sense for load in loads), "it is gone")
+        spread(field)
+        field.slow.tell("go")
+        for load in loads:
+            load.wait_all()
+            for command in load.commands:
+                sense = command.task.result.sense if command.task.result else None
+                assert sense is not None and (sense.key, sense.asc) == (scsi.Key.ILLEGAL_REQUEST, scsi.LUN_NOT_SUPPORTED)
+            load.assert_window()
+        deleting.result()
+    field.slow.make()
 
 
 # -- reservations

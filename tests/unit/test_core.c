@@ -672,9 +672,11 @@ static void an_lu_waits_for_its_tasks(void **state)
 	assert_false(flag || closed);
 	complete_all();
 	run_until(flag);
-	assert_true(closed && task.scsi.aborted);
-	scsi_task_release(&task.scsi);
+	assert_true(closed && task.done && !task.scsi.aborted);
 	lu = NULL;
+	/* its command is answered as those are that come now */
+	assert_int_equal(get_be16(task.scsi.sense + 12), ASC_LOGICAL_UNIT_NOT_SUPPORTED);
+	finish(&task, STATUS_CHECK_CONDITION);
 	/* SAM-5 4.7: nobody is there now */
 	test_unit_ready(&nexus, STATUS_CHECK_CONDITION, ASC_LOGICAL_UNIT_NOT_SUPPORTED);
 }

@@ -153,6 +153,7 @@ def test_abort_task(field: Field, cancel: str) -> None:
     loads = field.load()
     tags = {load.name: [load.ask(TaskFunction.ABORT_TASK, command.task.itt, command.cmdsn)
                         for command in load.commands[:100:2]] for load in loads}
+    spread(field)
     if cancel == "off":
         assert not any(load.has_answer(tag) for load in loads for tag in tags[load.name])
     field.slow.tell("order lifo")

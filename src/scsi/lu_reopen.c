@@ -6,10 +6,12 @@
 
 #include "scsi/commands.h"
 #include "scsi/core.h"
+#include "scsi/pr.h"
 #include "util/log.h"
 
 struct reopening {
 	struct lu *lu;
+	struct lu_exclusive exclusive;
 	char *path, *bsopts;
 	uint32_t flags;
 	bool loads, force;
@@ -33,11 +35,18 @@ static void finish(void *arg)
 	free(r);
 }
 
+static void released(struct lu_exclusive *exclusive)
+{
+	struct reopening *r = exclusive->arg;
+
+	store_finish(r->store, finish, r);
+}
+
 static void exchanged(void *arg)
 {
 	struct reopening *r = arg;
 
-	store_finish(r->store, finish, r);
+	lu_exclusive_end(&r->exclusive, released);
 }
 
 static void fail(struct reopening *r, const char *why)
@@ -104,9 +113,8 @@ static const char *check_exchange(const struct lu *lu, bool removes, bool force)
 }
 
 /* Nothing runs on the LU but what its old store does not give back: then that must stay. */
-static void exchange(struct lu *lu, void *arg)
+static void exchange(struct lu *lu, struct reopening *r)
 {
-	struct reopening *r = arg;
 	bool same = lu->path && r->path && strcmp(lu->path, r->path) == 0;
 	const char *why = check_exchange(lu, !same && lu->medium, r->force);
 
@@ -135,6 +143,15 @@ static void exchange(struct lu *lu, void *arg)
 	take_medium(lu, same, r->loads);
 }
 
+static void granted(struct lu_exclusive *exclusive)
+{
+	struct reopening *r = exclusive->arg;
+
+	exchange(r->lu, r);
+	if (r->failed || !pr_keep(r->lu, exchanged, r))
+		exchanged(r);
+}
+
 static void opened(void *owner, struct store *store, const char *error)
 {
 	struct lu *lu = owner;
@@ -147,7 +164,8 @@ static void opened(void *owner, struct store *store, const char *error)
 		return;
 	}
 	r->store = store;
-	lu_change(lu, exchange, exchanged, r);
+	r->exclusive = (struct lu_exclusive){.lu = lu, .all = true, .granted = granted, .arg = r};
+	lu_exclusive_begin(&r->exclusive);
 }
 
 void lu_reopen(struct lu *lu, const struct lu_opening *how,

@@ -50,6 +50,7 @@ struct disk {
 	uint64_t fail_info;
 	uint32_t hold_op; /* the next request with this op waits for disk_release() */
 	struct tgt_bs_request *held;
+	sem_t is_held; /* posted when it does */
 	struct store_module module;
 	const char *path; /* of another store than the one here */
 	const char *bsopts;
@@ -231,6 +232,7 @@ static int mem_submit(void *store, void *channel, struct tgt_bs_request *r)
 	if (d->hold_op == r->op) {
 		d->hold_op = 0;
 		d->held = r;
+		sem_post(&d->is_held);
 		return 0;
 	}
 	if (d->fail_op == r->op) {
@@ -437,6 +439,7 @@ static inline struct disk *disk_open(const struct mem_config *config)
 	d->task.module_data = calloc(1, 64);
 	assert_true(d->data && d->mapped && d->task.module_data);
 	sem_init(&d->done, 0, 0);
+	sem_init(&d->is_held, 0, 0);
 	d->module.descriptor = (struct tgt_bs_module){
 	    .struct_size = sizeof(struct tgt_bs_module),
 	    .name = "mem",
@@ -470,6 +473,7 @@ static inline struct disk *module_open_with(struct store_module *module, const c
 	d->open_flags = open_flags;
 	d->task.module_data = calloc(1, store_max_request_size() + 16);
 	sem_init(&d->done, 0, 0);
+	sem_init(&d->is_held, 0, 0);
 	on_reactor(d, make_lu);
 	assert_non_null(d->lu);
 	COMMAND(d, NULL, 0, 0, 0x00, 0, 0, 0, 0, 0);
@@ -497,6 +501,7 @@ static void disk_close(struct disk *d)
 {
 	on_reactor(d, remove_lu);
 	sem_destroy(&d->done);
+	sem_destroy(&d->is_held);
 	free(d->task.module_data);
 	free(d->mapped);
 	free(d->data);
@@ -513,10 +518,16 @@ static void release_held(struct disk *d)
 	post(d);
 }
 
-/* Lets a request go on that hold_op made wait. */
+/* Waits until a request waits that hold_op is about. */
+static inline void disk_wait_held(struct disk *d)
+{
+	sem_wait(&d->is_held);
+	assert_non_null(d->held);
+}
+
+/* Lets it go on. */
 static inline void disk_release(struct disk *d)
 {
-	assert_non_null(d->held);
 	on_reactor(d, release_held);
 }
 

@@ -76,15 +76,6 @@ static void wait_ready(struct disk *d)
 		assert_sense(d, KEY_NOT_READY, ASC_LU_NOT_READY_SANITIZE_IN_PROGRESS);
 }
 
-static void wait_held(struct disk *d)
-{
-	struct disk *e = second(d);
-
-	while (!*(struct tgt_bs_request *volatile *)&d->held)
-		COMMAND(e, NULL, 0, 96, 0x12, 0, 0, 0, 96, 0);
-	second_gone(e);
-}
-
 static void assert_all(const struct disk *d, uint8_t byte)
 {
 	for (uint64_t i = 0; i < d->config.size; i++)
@@ -164,7 +155,7 @@ static void others_are_told_of_it(void **state)
 	fill(d);
 	d->hold_op = TGT_BS_WRITE;
 	start_format(d);
-	wait_held(d);
+	disk_wait_held(d);
 	ready(e);
 	assert_sense(e, KEY_NOT_READY, ASC_LU_NOT_READY_FORMAT_IN_PROGRESS);
 	assert_int_equal(e->task.sense[15] & 0x80, 0x80); /* SKSV */
@@ -200,7 +191,7 @@ static void progress_grows(void **state)
 	for (unsigned i = 0; i < MIB / BUF_MAX_PIECE; i++) {
 		uint16_t now;
 
-		wait_held(d);
+		disk_wait_held(d);
 		ready(e);
 		now = get_be16(e->task.sense + 16);
 		assert_true(i == 0 ? now == 0 : now > before);
@@ -222,7 +213,7 @@ static void immediate_answers_at_once(void **state)
 	fill(d);
 	d->hold_op = TGT_BS_WRITE;
 	assert_good(d, erase(d, IMMED));
-	wait_held(d);
+	disk_wait_held(d);
 	ready(d);
 	assert_sense(d, KEY_NOT_READY, ASC_LU_NOT_READY_SANITIZE_IN_PROGRESS);
 	disk_release(d);
@@ -246,7 +237,7 @@ static void goes_on_when_the_command_is_aborted(void **state)
 	fill(d);
 	d->hold_op = TGT_BS_WRITE;
 	start_format(d);
-	wait_held(d);
+	disk_wait_held(d);
 	on_reactor(d, abort_it);
 	sem_wait(&d->done);
 	assert_true(d->task.aborted);
@@ -289,7 +280,7 @@ static void goes_on_when_the_unit_is_reset(void **state)
 	fill(d);
 	d->hold_op = TGT_BS_WRITE;
 	assert_good(d, erase(d, IMMED));
-	wait_held(d);
+	disk_wait_held(d);
 	on_reactor(d, reset_it);
 	ready(d);
 	assert_sense(d, KEY_UNIT_ATTENTION, ASC_BUS_DEVICE_RESET_FUNCTION_OCCURRED);
@@ -433,7 +424,7 @@ static void an_interrupted_one_is_remembered(void **state)
 	fill(d);
 	d->hold_op = TGT_BS_WRITE;
 	assert_good(d, erase(d, IMMED));
-	wait_held(d);
+	disk_wait_held(d);
 	d->call = remove_lu;
 	d->message.fn = run_call;
 	reactor_send(reactor_get(0), &d->message);

@@ -129,8 +129,7 @@ static void the_pass_before_the_last_is_inverted(void **state)
 	d->hold_op = TGT_BS_WRITE;
 	assert_good(d, COMMAND(d, list, 5, 0, 0x48, 0x81, 0, 0, 0, 0, 0, 0, 5, 0));
 	for (unsigned i = 0; i <= MIB / BUF_MAX_PIECE; i++) {
-		while (!*(struct tgt_bs_request *volatile *)&d->held)
-			;
+		disk_wait_held(d);
 		if (i < MIB / BUF_MAX_PIECE)
 			d->hold_op = TGT_BS_WRITE;
 		else

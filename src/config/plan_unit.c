@@ -8,6 +8,7 @@
 struct unit {
 	const char *lun;
 	const json_t *wanted, *last, *running; /* last, running: NULL where there is none */
+	json_t *made; /* the request that makes it anew, borrowed, or NULL */
 };
 
 static const json_t *params_of(const json_t *unit)
@@ -109,6 +110,18 @@ static bool must_be_new(const struct unit *u)
 /* Room for several parameters and, in any case, for one from the longest line. */
 #define PARAMS_SIZE 16384
 
+/* With the request that makes the unit, so that nobody sees it without them, or by one of their
+ * own. */
+static void send_params(struct plan *p, const struct unit *u, const char *text)
+{
+	if (!*text)
+		return;
+	if (u->made && !json_object_get(u->made, "params"))
+		json_object_set_new(u->made, "params", json_string(text));
+	else
+		update(p, u, text);
+}
+
 /* "name=value" at the end of text, which is sent when it has no room for it. */
 static void append(struct plan *p, const struct unit *u, char *text, const char *name,
 		   const char *value)
@@ -116,7 +129,7 @@ static void append(struct plan *p, const struct unit *u, char *text, const char 
 	size_t used = strlen(text);
 
 	if (used + strlen(name) + strlen(value) + 3 > PARAMS_SIZE) {
-		update(p, u, text);
+		send_params(p, u, text);
 		used = 0;
 	}
 	snprintf(text + used, PARAMS_SIZE - used, "%s%s=%s", used ? "," : "", name, value);
@@ -148,12 +161,11 @@ static bool is_set(const struct unit *u, const char *name, const char *value)
 	return now ? strcmp(now, value) == 0 : was_set(u, name, value);
 }
 
-/* Those that are plain, in one request; what isn't wanted any more as it was at first. */
-static void plain_params(struct plan *p, const struct unit *u)
+/* Those that are plain; what isn't wanted any more as it was at first. */
+static void plain_params(struct plan *p, const struct unit *u, char *text)
 {
 	json_t *mine = json_object_get(u->wanted, "params"), *value;
 	const json_t *defaults = json_object_get(u->running, "defaults");
-	char text[PARAMS_SIZE] = "";
 	const char *name;
 
 	json_object_foreach(mine, name, value)
@@ -169,8 +181,6 @@ static void plain_params(struct plan *p, const struct unit *u)
 		    !plan_same_text(preset, plan_text(params_of(u->running), name)))
 			append(p, u, text, name, preset);
 	}
-	if (*text)
-		update(p, u, text);
 }
 
 /* What opens the store anew, in one request. */
@@ -195,10 +205,9 @@ static void reopening_params(struct plan *p, const struct unit *u)
 }
 
 /* 0 is the store's own. */
-static void size_param(struct plan *p, const struct unit *u)
+static void size_param(struct plan *p, const struct unit *u, char *text)
 {
 	const char *size = plan_text(params_of(u->wanted), "size"), *now, *own;
-	char text[80];
 
 	if (!size && plan_text(params_of(u->last), "size"))
 		size = "0";
@@ -206,10 +215,8 @@ static void size_param(struct plan *p, const struct unit *u)
 		return;
 	now = plan_text(params_of(u->running), "size");
 	own = plan_text(json_object_get(u->running, "defaults"), "size");
-	if (now && plan_same_text(now, strcmp(size, "0") == 0 ? own : size))
-		return;
-	snprintf(text, sizeof(text), "size=%.64s", size);
-	update(p, u, text);
+	if (!now || !plan_same_text(now, strcmp(size, "0") == 0 ? own : size))
+		append(p, u, text, "size", size);
 }
 
 static void mode_pages(struct plan *p, const struct unit *u)
@@ -238,24 +245,39 @@ static void mode_pages(struct plan *p, const struct unit *u)
 }
 
 /* An initiator may change it too (MODE SELECT): that stays, as long as the file says the same. */
-static void write_cache(struct plan *p, const struct unit *u)
+static void write_cache(struct plan *p, const struct unit *u, char *text)
 {
 	json_t *wanted = json_object_get(u->wanted, "write_cache");
 	json_t *last = json_object_get(u->last, "write_cache");
 
-	if (!wanted && last && u->running &&
-	    !json_object_get(params_of(u->wanted), "mode_page 8:0"))
+	if (!wanted && last && !json_object_get(params_of(u->wanted), "mode_page 8:0"))
 		wanted = json_object_get(u->running, "default_write_cache");
 	if (!wanted ||
 	    (u->running && (json_equal(wanted, last) ||
 			    json_equal(wanted, json_object_get(u->running, "write_cache")))))
 		return;
-	update(p, u, json_is_true(wanted) ? "write_cache=1" : "write_cache=0");
+	append(p, u, text, "write_cache", json_is_true(wanted) ? "1" : "0");
+}
+
+/* The whole page has the bit of the write cache too, which then comes after it. */
+static void change_params(struct plan *p, const struct unit *u)
+{
+	bool has_page = json_object_get(params_of(u->wanted), "mode_page 8:0");
+	char text[PARAMS_SIZE] = "", after[PARAMS_SIZE] = "";
+
+	plain_params(p, u, text);
+	size_param(p, u, text);
+	write_cache(p, u, has_page ? after : text);
+	send_params(p, u, text);
+	reopening_params(p, u);
+	mode_pages(p, u);
+	if (*after)
+		update(p, u, after);
 }
 
 /* ---- a unit ---- */
 
-static void make(struct plan *p, const struct unit *u)
+static void make(struct plan *p, struct unit *u)
 {
 	static const char *const members[] = {"bstype", "bsopts", "bsoflags", "device_type",
 					      "blocksize"};
@@ -269,6 +291,7 @@ static void make(struct plan *p, const struct unit *u)
 			json_object_set(request, members[i], value);
 	}
 	step = add(p, u, request);
+	u->made = request;
 	json_object_set_new(step, "undo", unit_request(p, "delete", u->lun));
 	if (json_is_true(json_object_get(u->wanted, "allow_in_use")))
 		json_object_set_new(step, "allow_in_use", json_true());
@@ -287,11 +310,7 @@ static void plan_unit(struct plan *p, struct unit *u)
 		u->last = NULL;
 		make(p, u);
 	}
-	plain_params(p, u);
-	reopening_params(p, u);
-	size_param(p, u);
-	mode_pages(p, u);
-	write_cache(p, u);
+	change_params(p, u);
 }
 
 /* Those of the last time; what was made by hand stays. */

@@ -184,27 +184,62 @@ static bool is_held(const char *path)
 	return fd < 0 && errno == EBUSY;
 }
 
-static void probe_step(json_t *step, json_t *used)
+/* By what a path is in use; NULL: it isn't. */
+static const char *user_of(const char *path, const json_t *used)
+{
+	json_t *key = identity(path);
+	const char *by =
+	    key ? json_string_value(json_object_get(used, json_string_value(key))) : NULL;
+
+	if (key && !by && is_held(path))
+		by = "the system: it is mounted, or part of something";
+	json_decref(key);
+	return by;
+}
+
+/* What keeps a unit from being made; NULL: nothing that is known now. */
+static json_t *obstacle_of(const json_t *step, const json_t *used, bool replaces)
 {
 	const json_t *request = json_object_get(step, "request");
 	const char *path = json_string_value(json_object_get(request, "backing_store"));
 	const char *store = json_string_value(json_object_get(request, "bstype"));
 	const char *by = NULL;
-	json_t *key;
+	struct stat st;
 
 	if (!path || (store && strcmp(store, "null") == 0))
-		return;
-	key = identity(path);
-	if (key && !json_object_get(step, "allow_in_use")) {
-		by = json_string_value(json_object_get(used, json_string_value(key)));
-		if (!by && is_held(path))
-			by = "the system: it is mounted, or part of something";
-	}
-	json_decref(key);
+		return NULL;
+	if (!json_object_get(step, "allow_in_use"))
+		by = user_of(path, used);
 	if (by)
-		json_object_set_new(step, "in_use", json_string(by));
-	else
-		note(used, path, number(request, "tid"), number(request, "lun"));
+		return json_pack("{s:o, s:s}", "error",
+				 json_sprintf("%s is in use by %s", path, by), "detail",
+				 "\"allow-in-use yes\" takes it all the same");
+	/* what isn't a path of files is the store's business */
+	if (replaces && *path == '/' && stat(path, &st))
+		return json_pack("{s:o, s:s}", "error",
+				 json_sprintf("%s: %s", path, strerror(errno)), "detail",
+				 "the unit that is there stays");
+	note((json_t *)(uintptr_t)used, path, number(request, "tid"), number(request, "lun"));
+	return NULL;
+}
+
+/* Whether a step only makes room for the next one. */
+static bool makes_room(const json_t *step, const json_t *next)
+{
+	const json_t *unit = json_object_get(step, "unit");
+
+	return unit && json_equal(unit, json_object_get(next, "unit")) &&
+	       json_equal(json_object_get(step, "group"), json_object_get(next, "group")) &&
+	       is_request(json_object_get(step, "request"), "delete", "logicalunit");
+}
+
+static void probe_step(json_t *before, json_t *step, const json_t *used)
+{
+	bool replaces = before && makes_room(before, step);
+	json_t *obstacle = obstacle_of(step, used, replaces);
+
+	if (obstacle)
+		json_object_set_new(replaces ? before : step, "obstacle", obstacle);
 }
 
 static bool makes_units(const json_t *plan)
@@ -222,16 +257,16 @@ static bool makes_units(const json_t *plan)
 
 void config_probe_use(json_t *plan, const json_t *running)
 {
+	json_t *steps = json_object_get(plan, "steps"), *step, *used;
 	size_t i;
-	json_t *step, *used;
 
 	if (!makes_units(plan))
 		return;
 	used = used_now(plan, running);
-	json_array_foreach(json_object_get(plan, "steps"), i, step)
+	json_array_foreach(steps, i, step)
 	{
 		if (is_request(json_object_get(step, "request"), "new", "logicalunit"))
-			probe_step(step, used);
+			probe_step(i ? json_array_get(steps, i - 1) : NULL, step, used);
 	}
 	json_decref(used);
 }

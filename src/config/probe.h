@@ -13,9 +13,11 @@
 void config_probe_direct(json_t *wanted, const char *sysfs);
 
 /*
- * Gives a step that makes a unit of a file or device in use a member "in_use" that says by what:
- * another unit that runs and stays, or that comes before it, or whoever else holds the block
- * device. Not where the step has "allow_in_use".
+ * Gives a step that makes a unit of a file or device in use a member "obstacle", {"error",
+ * "detail"}: when another unit that runs and stays, or that comes before it, has it, or somebody
+ * else holds the block device; not where the step has "allow_in_use".  A step that deletes a unit,
+ * to make it anew, has the obstacle of that; so has one whose new file isn't there: the old unit
+ * goes on.
  */
 void config_probe_use(json_t *plan, const json_t *running);
 

@@ -197,16 +197,15 @@ static bool is_bound_account(const json_t *request)
 static void start_step(struct run *run)
 {
 	const json_t *request = json_object_get(run->step, "request");
-	const char *used_by = text_of(run->step, "in_use");
+	const json_t *obstacle = json_object_get(run->step, "obstacle");
 	json_t *response;
 
 	if (run->skip_group || run->skip_unit || is_bound_account(request)) {
 		go_on(run);
-	} else if (used_by) {
-		response = json_pack(
-		    "{s:i, s:o, s:s}", "rc", EBUSY, "error",
-		    json_sprintf("%s is in use by %s", text_of(request, "backing_store"), used_by),
-		    "detail", "\"allow-in-use yes\" takes it all the same");
+	} else if (obstacle) {
+		response = json_pack("{s:i, s:O, s:O}", "rc", EBUSY, "error",
+				     json_object_get(obstacle, "error"), "detail",
+				     json_object_get(obstacle, "detail"));
 		step_failed(run, response);
 		json_decref(response);
 	} else {

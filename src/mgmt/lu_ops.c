@@ -132,6 +132,7 @@ static bool configure(struct mgmt_request *r, struct lu_config *config)
 struct creation {
 	struct mgmt_request *request; /* NULL: answered, the unit is not wanted any more */
 	struct timer timer;
+	struct lu_params params;
 };
 
 static void published(void *arg)
@@ -158,18 +159,30 @@ static void refuse_creation(struct mgmt_request *r, const char *error)
 	mgmt_invalid(r, "%s%s%s", named ? "" : path, named ? "" : ": ", error);
 }
 
+/* Why a unit that was made isn't wanted, or NULL. */
+static const char *not_wanted(struct creation *c, struct lu *lu)
+{
+	const struct mgmt_request *r = c->request;
+
+	/* when the daemon ends it doesn't wait for this, and the target may be gone */
+	if (!r || iscsi_target_find((uint32_t)r->args.tid) != r->target)
+		return "its target was deleted";
+	return r->args.params ? mgmt_lu_preset(lu, &c->params) : NULL;
+}
+
 static void created(void *arg, struct lu *lu, const char *error)
 {
 	struct creation *c = arg;
 	struct mgmt_request *r = c->request;
+	const char *why = lu ? not_wanted(c, lu) : NULL;
 
 	reactor_timer_cancel(&c->timer);
+	lu_params_free(&c->params);
 	free(c);
-	/* when the daemon ends it doesn't wait for this, and the target may be gone */
-	if (lu && (!r || iscsi_target_find((uint32_t)r->args.tid) != r->target)) {
+	if (why) {
 		lu_destroy(lu, NULL, NULL);
 		lu = NULL;
-		error = "its target was deleted";
+		error = why;
 	}
 	if (r && !lu) {
 		refuse_creation(r, error);
@@ -183,12 +196,18 @@ static void created(void *arg, struct lu *lu, const char *error)
 static void create(struct mgmt_request *r, const struct lu_config *config)
 {
 	struct creation *c = calloc(1, sizeof(*c));
+	char error[128];
 
 	if (!c) {
 		mgmt_fail(r, ENOMEM, "out of memory", NULL);
 		return;
 	}
 	*c = (struct creation){.request = r, .timer = {.fn = creation_is_slow}};
+	if (lu_params_parse(r->args.params, &c->params, error, sizeof(error)) != LU_PARAMS_OK) {
+		free(c);
+		mgmt_invalid(r, "%s", error);
+		return;
+	}
 	reactor_timer_arm(reactor_self(), &c->timer, MGMT_OPEN_WAIT_MS);
 	lu_create(config, created, c);
 }

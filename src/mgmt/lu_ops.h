@@ -19,6 +19,10 @@ bool mgmt_check_flags(struct mgmt_request *request, const struct store_module *m
 /* The same for bsopts. */
 bool mgmt_check_options(struct mgmt_request *request, const struct store_module *module,
 			const char *text);
+struct lu;
+struct lu_params;
+/* Sets the parameters of a unit that nobody sees yet.  NULL, or why not: it is to be destroyed. */
+const char *mgmt_lu_preset(struct lu *lu, struct lu_params *params);
 void mgmt_lu_update(struct mgmt_request *request);
 
 #endif

@@ -210,6 +210,19 @@ static void apply(struct lu *lu, void *arg)
 	change_online(lu, p);
 }
 
+const char *mgmt_lu_preset(struct lu *lu, struct lu_params *params)
+{
+	struct update u = {.params = *params};
+	const char *why = reopens(params) ? "path, bsopts and bsoflags are members of their own"
+					  : check(lu, &u.params, false);
+
+	if (why)
+		return why;
+	apply(lu, &u);
+	*params = u.params;
+	return u.bad_mode_page ? "mode_page: the unit has no such page, or it can't be so" : NULL;
+}
+
 static void applied(void *arg)
 {
 	struct update *u = arg;

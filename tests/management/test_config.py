@@ -272,6 +272,35 @@ def test_unit_with_a_bad_parameter_is_not_left(config):
     assert [unit["lun"] for unit in config.target()["luns"]] == [0]
 
 
+@pytest.mark.parametrize("lines", [["backing-store /nonexistent/disk"], ["backing-store USED", "bsoflags sync"]])
+def test_unit_that_can_not_be_replaced_stays(config, lines):
+    """It isn't taken away before it is known that the new one can be made."""
+    disk, used = config.image("disk"), config.image("used")
+    other = target(f"backing-store {used}", name="u")
+    config.changes(target(f"backing-store {disk}") + other)
+    with config.login() as session, Io(session) as io:
+        result = config.update(target(*[line.replace("USED", str(used)) for line in lines]) + other)
+        assert len(result["failed"]) == 1
+        io.wait(5)
+    assert config.unit()["store"]["path"] == str(disk)
+
+
+def test_new_unit_is_seen_as_it_shall_be(config):
+    """Whoever hears of it at once finds its name, and can't write to what is read-only."""
+    disk = config.image("disk")
+    config.changes(target(f"backing-store {disk}"))
+    with config.login() as session:
+        session.clear_attentions()
+        changed = config.changes(target(f"backing-store {disk}", store(
+            config.image("new"), "vendor_id ACME", "readonly yes", "scsi_sn X", "params size=64k")))
+        assert changed == ["new logicalunit"]
+        session.clear_attentions()
+        assert session.execute(scsi.inquiry(), lun=2, read=255).data[8:12] == b"ACME"
+        assert session.execute(scsi.test_unit_ready(), lun=2).sense.asc == 0x2900  # it is new; nothing else
+        assert session.execute(scsi.test_unit_ready(), lun=2).good
+        assert session.execute(scsi.write10(0, 1), lun=2, data_out=bytes(512)).sense.key == 7
+
+
 def test_tid_taken_by_hand(config):
     config.daemon.target(3)
     result = config.update(target("controller_tid 3"))
@@ -424,7 +453,7 @@ def test_what_hand_changed_is_put_right(config):
     config.daemon.do("--op", "update", "--mode", "lu", "--tid", "1", "--lun", "1", "--params", "vendor_id=Y")
     assert config.changes(text) == ["update logicalunit"]
     config.daemon.do("--op", "delete", "--mode", "target", "--tid", "1")
-    assert config.changes(text) == ["new target", "new logicalunit", "update logicalunit", "bind target"]
+    assert config.changes(text) == ["new target", "new logicalunit", "bind target"]
 
 
 # -- requests

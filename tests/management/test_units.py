@@ -197,3 +197,26 @@ def test_write_cache(target, image):
     assert update(target, "write_cache=2").returncode == 22
     refused = update(target, "write_cache=1", lun="0")
     assert "write_cache: the unit has no Caching mode page" in refused.stderr
+
+
+def new_with(daemon, image, params):
+    """tgtadm can't say it: stgt's doesn't take --params there."""
+    return daemon.ask({"op": "new", "mode": "lu", "tid": 1, "lun": 1, "backing_store": str(image), "params": params})
+
+
+def test_parameters_of_a_new_unit(target, image):
+    assert new_with(target, image, "vendor_id=ACME,readonly=1,size=64k,mode_page=8:0:18" + ":0" * 18) == {"rc": 0}
+    assert (target.luns()[1]["readonly"], target.luns()[1]["size"]) == (True, 65536)
+
+
+@pytest.mark.parametrize(("params", "why"), [
+    ("nosuch=1", 'has no parameter "nosuch"'), ("readonly=x", "readonly is 0 or 1"),
+    ("size=1G", "the store is smaller"),
+    ("path=/tmp", "members of their own"), ("mode_page=99:0:1:1", "mode_page"), ("lbppbe=0,la_lba=1", "la_lba"),
+])
+def test_wrong_parameters_of_a_new_unit(target, image, params, why):
+    """Then there is none, and the number is free."""
+    answer = new_with(target, image, params)
+    assert answer["rc"] == 22 and why in answer["detail"]
+    assert target.luns() == {}
+    target.unit(image)

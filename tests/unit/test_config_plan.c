@@ -139,9 +139,8 @@ static void what_is_new_is_made_and_opened_last(void **state)
 		  "", "{'targets':{},'parameters':{'MaxQueueCmd':'128'},'accounts':{'a':'p'}}");
 	PLANS("new account d", "update account a", "new account o", "bind account d",
 	      "new target " IQN, "update target MaxQueueCmd 64", "bind account a",
-	      "bind account o outgoing", "new logicalunit 1 /a", "update logicalunit 1 vendor_id=X",
-	      "update logicalunit 1 write_cache=0", "update target state offline",
-	      "bind target ALL");
+	      "bind account o outgoing", "new logicalunit 1 /a vendor_id=X,write_cache=0",
+	      "update target state offline", "bind target ALL");
 	assert_int_equal(
 	    json_integer_value(json_object_get(
 		json_object_get(json_array_get(json_object_get(plan, "steps"), 4), "request"),
@@ -251,9 +250,11 @@ static void parameters_change_in_place(void **state)
 	make_plan(T "backing-store /a\nvendor_id NEW\nreadonly yes\nbsoflags sync\n"
 		    "mode_page 10:0:2:3:4\nparams size=512\nwrite-cache off\n" E,
 		  T E, RUNS("", UNIT));
-	PLANS("update logicalunit 1 vendor_id=NEW,readonly=1", "update logicalunit 1 bsoflags=sync",
-	      "update logicalunit 1 size=512", "update logicalunit 1 mode_page=10:0:2:3:4",
-	      "update logicalunit 1 write_cache=0");
+	PLANS("update logicalunit 1 vendor_id=NEW,readonly=1,size=512,write_cache=0",
+	      "update logicalunit 1 bsoflags=sync", "update logicalunit 1 mode_page=10:0:2:3:4");
+	make_plan(T "backing-store /a\nmode_page 8:0:1:1\nwrite-cache off\n" E, T E,
+		  RUNS("", UNIT));
+	PLANS("update logicalunit 1 mode_page=8:0:1:1", "update logicalunit 1 write_cache=0");
 }
 
 static void parameters_go_back(void **state)
@@ -264,8 +265,7 @@ static void parameters_go_back(void **state)
 		  RUNS("", "'1':{'path':'/a','bstype':'rdwr','kind':'disk','blocksize':512,"
 			   "'write_cache':false,'default_write_cache':true,'params':{'vendor_id':"
 			   "'NEW','size':'512'},'defaults':{'vendor_id':'IET','size':'1024'}}"));
-	PLANS("update logicalunit 1 vendor_id=IET", "update logicalunit 1 size=0",
-	      "update logicalunit 1 write_cache=1");
+	PLANS("update logicalunit 1 vendor_id=IET,size=0,write_cache=1");
 }
 
 /* MODE SELECT is the initiator's right. */
@@ -288,8 +288,8 @@ static void a_removable_medium_is_changed_in_place(void **state)
 	make_plan(text, "", RUNS("", UNIT));
 	PLANS("update logicalunit 1 removable=1", "update logicalunit 1 path=/c");
 	make_plan(text, "", "{'targets':{}}");
-	PLANS("new target " IQN, "new logicalunit 1 /a", "update logicalunit 1 removable=1",
-	      "update logicalunit 1 path=/c", "bind target ALL");
+	PLANS("new target " IQN, "new logicalunit 1 /a removable=1", "update logicalunit 1 path=/c",
+	      "bind target ALL");
 }
 
 static void one_target_is_looked_at(void **state)

@@ -50,7 +50,7 @@ static void print_member(const char *name, const json_t *value)
 		print_word(json_string_value(value));
 }
 
-static void print_command(const struct admin_options *o, const json_t *request)
+static void print_line(const struct admin_options *o, json_t *request)
 {
 	const char *name;
 	json_t *value;
@@ -59,11 +59,32 @@ static void print_command(const struct admin_options *o, const json_t *request)
 	if (o->control_port)
 		printf(" -C %u", o->control_port);
 	printf(" --lld iscsi");
-	json_object_foreach((json_t *)(uintptr_t)request, name, value)
+	json_object_foreach(request, name, value)
 	{
 		print_member(name, value);
 	}
 	printf("\n");
+}
+
+/* A unit is made with its parameters in one request; tgtadm takes two for it, as stgt's did. */
+static void print_command(const struct admin_options *o, const json_t *request)
+{
+	json_t *line = json_copy((json_t *)(uintptr_t)request), *params = NULL;
+
+	if (strcmp(adm_text(line, "mode"), "logicalunit") == 0 &&
+	    strcmp(adm_text(line, "op"), "new") == 0)
+		params = json_incref(json_object_get(line, "params"));
+	if (params)
+		json_object_del(line, "params");
+	print_line(o, line);
+	if (params) {
+		json_decref(line);
+		line = json_pack("{s:s, s:s, s:O, s:O, s:o}", "op", "update", "mode", "logicalunit",
+				 "tid", json_object_get(request, "tid"), "lun",
+				 json_object_get(request, "lun"), "params", params);
+		print_line(o, line);
+	}
+	json_decref(line);
 }
 
 /* ---- asking ---- */

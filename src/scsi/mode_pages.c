@@ -180,7 +180,8 @@ static void add_disk_pages(struct mode_state *state, const struct lu *lu)
 		      none_changeable);
 }
 
-int mode_state_create(struct lu *lu)
+/* The pages with their defaults. */
+static int make_pages(struct lu *lu)
 {
 	struct mode_state *state = calloc(1, sizeof(*state));
 
@@ -193,8 +194,16 @@ int mode_state_create(struct lu *lu)
 		add_disk_pages(state, lu);
 	lu->mode = state;
 	mode_set_d_sense(lu, lu->sense_descriptor);
-	mode_load(lu);
 	return 0;
+}
+
+int mode_state_create(struct lu *lu)
+{
+	int rc = make_pages(lu);
+
+	if (!rc)
+		mode_load(lu);
+	return rc;
 }
 
 struct mode_state *mode_state_default(const struct lu *lu)
@@ -204,7 +213,7 @@ struct mode_state *mode_state_default(const struct lu *lu)
 			  .volatile_cache = lu->volatile_cache,
 			  .sense_descriptor = lu->sense_descriptor};
 
-	return lu->mode && !mode_state_create(&like) ? like.mode : NULL;
+	return lu->mode && !make_pages(&like) ? like.mode : NULL;
 }
 
 void mode_state_free(struct lu *lu)

@@ -130,6 +130,20 @@ def test_offline_unit_and_path(config):
     assert config.unit()["online"] is False
 
 
+def test_saved_mode_pages_stay(config):
+    """What an initiator saved (MODE SELECT, SP = 1) is no difference to the file, and in the dump."""
+    config.changes(target(f"backing-store {config.image('disk')}"))
+    with config.login() as session:
+        session.clear_attentions()
+        page = bytearray(session.execute(scsi.mode_sense6(8, dbd=True), read=255).data)
+        page[0] = 0
+        page[4] &= 0x7f
+        page[6] &= ~4
+        assert session.execute(scsi.mode_select6(len(page), save=True), data_out=bytes(page)).good
+    assert config.update()["changes"] == []
+    assert "mode_page 8:0:18:0:" in dump(config)
+
+
 def test_long_serial_is_cut(config):
     """Cinder gives 43 characters; the field has 36."""
     serial = "0123456789012345678901234567890123456789012"

@@ -95,6 +95,8 @@ static void put_unit(FILE *out, const char *lun, const json_t *unit)
 	const char *path = text_of(unit, "path"), *kind = text_of(unit, "kind");
 	json_int_t size = json_integer_value(json_object_get(unit, "blocksize"));
 
+	if (json_object_get(unit, "empty"))
+		path = "NONE:";
 	if (!path || !fits_a_line(path)) {
 		fprintf(out, "    # LUN %s has no path that can be written here\n", lun);
 		return;

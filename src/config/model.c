@@ -62,10 +62,6 @@ void parse_open_unit(struct parser *p, bool direct, const char *path)
 	if (!*path || !text || strlen(path) > 4095) {
 		parse_complain(p, "the path is empty, too long, or not UTF-8");
 		json_object_set_new(unit, "broken", json_true());
-	} else if (strncmp(path, "NONE:", 5) == 0) {
-		parse_complain(p, "%.60s: a logical unit without a medium can't be made here",
-			       path);
-		json_object_set_new(unit, "broken", json_true());
 	} else {
 		json_object_set(unit, "path", text);
 	}

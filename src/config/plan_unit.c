@@ -67,10 +67,23 @@ static const char *store_of(const json_t *wanted)
 	return strcmp(type, "passthrough") == 0 ? "sg" : "rdwr";
 }
 
+/* A drive that media are put into, by hand or by "path". */
+static bool is_none(const char *path)
+{
+	return path && (strcmp(path, "NONE") == 0 || strncmp(path, "NONE:", 5) == 0);
+}
+
+static bool is_drive(const json_t *running)
+{
+	return plan_same_text(plan_text(params_of(running), "removable"), "1");
+}
+
 static bool other_medium(const struct unit *u)
 {
 	const char *path = plan_text(u->wanted, "path"), *now = plan_text(u->running, "path");
 
+	if (is_none(path) || json_object_get(u->running, "empty"))
+		return !is_drive(u->running);
 	/* "path" puts another one in */
 	return !plan_same_text(path, now) &&
 	       !plan_same_text(plan_text(params_of(u->wanted), "path"), now) &&
@@ -177,6 +190,8 @@ static void plain_params(struct plan *p, const struct unit *u, char *text)
 	{
 		const char *preset = plan_text(defaults, name);
 
+		if (strcmp(name, "removable") == 0 && is_none(plan_text(u->wanted, "path")))
+			continue; /* a drive is, without saying so */
 		if (!is_alone(name) && !json_object_get(mine, name) && preset && *preset &&
 		    !plan_same_text(preset, plan_text(params_of(u->running), name)))
 			append(p, u, text, name, preset);
@@ -192,7 +207,8 @@ static void reopening_params(struct plan *p, const struct unit *u)
 
 	if (!path)
 		path = plan_text(u->wanted, "path");
-	if (path && !plan_same_text(path, plan_text(u->running ? u->running : u->wanted, "path")))
+	if (!is_none(path) &&
+	    !plan_same_text(path, plan_text(u->running ? u->running : u->wanted, "path")))
 		append(p, u, text, "path", path);
 	for (size_t i = 0; i < 2 && u->running; i++) {
 		const char *value = plan_text(u->wanted, members[i]);

@@ -48,7 +48,7 @@ static json_t *params_of(const struct lu *lu)
 	set_identity(params, &lu->id);
 	set_number(params, "sense_format", lu->sense_descriptor);
 	set_number(params, "removable", lu->removable);
-	set_number(params, "readonly", lu->readonly);
+	set_number(params, "readonly", lu->readonly_wanted);
 	set_number(params, "online", lu->online);
 	set_number(params, "thin_provisioning", lu->thin);
 	set_number(params, "lbppbe", lu->lbppbe);
@@ -56,7 +56,7 @@ static json_t *params_of(const struct lu *lu)
 	set_number(params, "optimal_xfer_gran", lu->optimal_xfer_gran);
 	set_number(params, "optimal_xfer_len", lu->optimal_xfer_len);
 	set_number(params, "rotation_rate", lu->rotation_rate);
-	if (is_disk(lu))
+	if (is_disk(lu) && !store_is_empty(lu->store))
 		set_number(params, "size", lu->blocks * lu->block_size);
 	return params;
 }
@@ -82,7 +82,7 @@ static json_t *defaults_of(const struct lu *lu)
 	}
 	set_number(params, "lbppbe", lbppbe);
 	set_number(params, "removable", !is_disk(lu));
-	set_number(params, "readonly", !store_can(lu->store, TGT_BS_CAN_WRITE));
+	set_number(params, "readonly", 0); /* as wanted; a store may be so without */
 	set_number(params, "online", 1);
 	return params;
 }
@@ -154,6 +154,8 @@ static json_t *unit_of(const struct lu *lu)
 
 	if (lu->path)
 		set_text(unit, "path", lu->path);
+	if (store_is_empty(lu->store))
+		json_object_set_new(unit, "empty", json_true());
 	if (lu->bsopts)
 		set_text(unit, "bsopts", lu->bsopts);
 	add_flags(unit, lu->store_flags);

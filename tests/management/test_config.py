@@ -130,6 +130,22 @@ def test_offline_unit_and_path(config):
     assert config.unit()["online"] is False
 
 
+def test_drive_without_a_medium(config):
+    """What is put in by hand stays; what the file puts in is there."""
+    text = target("backing-store NONE:1")
+    config.changes(text)
+    assert (config.unit()["removable"], config.unit()["store"]["path"]) == (True, None)
+    assert config.changes(text) == []
+    assert config.changes(dump(config)) == []
+    medium = config.image("medium")
+    config.daemon.do("--op", "update", "--mode", "lu", "--tid", "1", "--lun", "1", "--params", f"path={medium}")
+    assert config.changes(text) == []
+    assert config.unit()["store"]["path"] == str(medium)
+    other = config.image("other")
+    assert config.changes(target(store("NONE:1", f"path {other}"))) == ["update logicalunit"]
+    assert config.unit()["store"]["path"] == str(other)
+
+
 def test_saved_mode_pages_stay(config):
     """What an initiator saved (MODE SELECT, SP = 1) is no difference to the file, and in the dump."""
     config.changes(target(f"backing-store {config.image('disk')}"))

@@ -261,9 +261,6 @@ static void errors_say_where_and_what(void **state)
 				   "\"65536\""},
 	    {T "backing-store\n" E, "t.conf:2: backing-store has no value"},
 	    {T "backing-store \"/a\n" E, "t.conf:2: backing-store: the quotes don't match"},
-	    {T "backing-store NONE:x\n" E,
-	     "t.conf:2: NONE:x: a logical unit without a medium can't "
-	     "be made here"},
 	    {T "<backing-store /a>\nlun 0\n</backing-store>\n" E,
 	     "t.conf:3: lun is a number from 1 to 16383, not \"0\""},
 	    {T "<backing-store /a>\nlun 1x\n</backing-store>\n" E,

@@ -292,6 +292,30 @@ static void a_removable_medium_is_changed_in_place(void **state)
 	      "bind target ALL");
 }
 
+/* A drive: what the operator has put in stays, unless the file names a medium. */
+static void a_drive_needs_no_medium(void **state)
+{
+#define DRIVE(what)                                                                                \
+	RUNS("", "'1':{" what ",'bstype':'rdwr','kind':'disk','blocksize':512,"                    \
+		 "'params':{'removable':'1'}}")
+	static const char *const none = T "backing-store NONE:1\n" E;
+
+	(void)state;
+	make_plan(none, "", "{'targets':{}}");
+	PLANS("new target " IQN, "new logicalunit 1 NONE:1", "bind target ALL");
+	make_plan(none, none, DRIVE("'empty':true"));
+	PLANS_NOTHING();
+	make_plan(none, none, DRIVE("'path':'/byhand'"));
+	PLANS_NOTHING();
+	make_plan(T "<backing-store NONE>\npath /c\n</backing-store>\n" E, none,
+		  DRIVE("'path':'/byhand'"));
+	PLANS("update logicalunit 1 path=/c");
+	make_plan(T "backing-store /a\nremovable yes\n" E, none, DRIVE("'empty':true"));
+	PLANS("update logicalunit 1 path=/a");
+	make_plan(none, T "backing-store /a\n" E, RUNS("", UNIT));
+	PLANS("delete logicalunit 1", "new logicalunit 1 NONE:1");
+}
+
 static void one_target_is_looked_at(void **state)
 {
 	(void)state;
@@ -380,6 +404,7 @@ int main(void)
 	    cmocka_unit_test_teardown(parameters_go_back, drop),
 	    cmocka_unit_test_teardown(what_an_initiator_changed_stays, drop),
 	    cmocka_unit_test_teardown(a_removable_medium_is_changed_in_place, drop),
+	    cmocka_unit_test_teardown(a_drive_needs_no_medium, drop),
 	    cmocka_unit_test_teardown(one_target_is_looked_at, drop),
 	    cmocka_unit_test_teardown(one_target_is_removed, drop),
 	    cmocka_unit_test_teardown(the_next_time_is_remembered, drop),

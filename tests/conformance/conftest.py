@@ -19,7 +19,7 @@ from harness.options import Settings, add_options, make_plan
 from harness.portals import Portals
 from harness.selection import Selector
 from harness.sg import Sg, shim
-from harness.units import Target, Unit, restore
+from harness.units import Target, Unit, make_disk, restore
 
 pytest_plugins = ["report", "recording"]
 
@@ -265,15 +265,6 @@ def own_daemon(daemon: Daemon) -> Iterator[Daemon]:
     problems = mine.stop()
     mine.clean()
     assert not problems
-
-
-def make_disk(daemon: Daemon, path: Path, one: Variant) -> Unit:
-    name = "iqn.2026-01.org.example.test:kept"
-    daemon.do("--op", "new", "--mode", "target", "--tid", "1", "--targetname", name)
-    daemon.do("--op", "bind", "--mode", "target", "--tid", "1", "--initiator-address", "ALL")
-    daemon.do("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--bstype", one.module,
-              "-b", str(path))
-    return Unit(daemon.host, daemon.port, name, tid=1)
 
 
 @pytest.fixture

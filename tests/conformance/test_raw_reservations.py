@@ -14,7 +14,7 @@ import pytest
 
 from harness.daemon import Daemon
 from harness.raw import pattern, read_block
-from harness.units import Unit
+from harness.units import Unit, make_disk
 from iscsi import scsi
 from iscsi.pdu import Op
 from iscsi.session import SIMPLE, WRITE, Session

@@ -19,7 +19,7 @@ TESTED = {
     "scsi_ready": "test_sg3_tools.py::test_scripts",
     "scsi_start": "test_sg3_tools.py::test_scripts",
     "scsi_stop": "test_sg3_tools.py::test_scripts",
-    "scsi_temperature": "test_sg3_tools.py::test_what_is_not_there",
+    "scsi_temperature": "test_sg3_tools.py::test_pages_and_groups",
     "sg_bg_ctl": "test_sg3_tools.py::test_what_is_not_there",
     "sg_compare_and_write": "test_sg3_data.py::test_compare_and_write",
     "sg_copy_results": "test_sg3_tools.py::test_what_is_not_there",

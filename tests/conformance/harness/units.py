@@ -194,3 +194,13 @@ class Factory:
         if not module.needs_path and "size=" not in given:
             given = f"{given};size={size}".lstrip(";")
         return given
+
+
+def make_disk(daemon: Daemon, path: Path, one: Variant) -> Unit:
+    """The only disk of a daemon that was just started: always the same target and LUN, on this file."""
+    name = "iqn.2026-01.org.example.test:kept"
+    daemon.do("--op", "new", "--mode", "target", "--tid", "1", "--targetname", name)
+    daemon.do("--op", "bind", "--mode", "target", "--tid", "1", "--initiator-address", "ALL")
+    daemon.do("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--bstype", one.module,
+              "-b", str(path))
+    return Unit(daemon.host, daemon.port, name, tid=1)

@@ -367,11 +367,13 @@ struct iscsi_target *core_start(void)
 	return target;
 }
 
-/* Operations that were given up still have their turn. */
+/* Operations that were given up still have their turn, and those on a medium go on by themselves.
+ */
 static bool are_quiet(void)
 {
+	core_complete(false);
 	for (unsigned i = 0; i < FUZZ_LUNS; i++) {
-		if (units[i] && !list_empty(&units[i]->exclusives))
+		if (units[i] && (units[i]->medium_op || !list_empty(&units[i]->exclusives)))
 			return false;
 	}
 	return true;
@@ -395,6 +397,8 @@ void core_reset_units(void)
 		lu->reserved_by = 0;
 		lu->started = lu->medium = true;
 		lu->failed = false;
+		lu->medium_fault = 0;
+		lu->fault_restricted = false;
 		lu->tape_block_length = 0;
 	}
 	tape_position = tape_end = 0;

@@ -25,10 +25,10 @@
 			       * REQUEST SENSE; SAM-5 5.14) */
 #define ROW_NO_LU (1u << 6)   /* also on a LUN that has no logical unit */
 #define ROW_OFFLINE (1u << 7) /* also when the LU is offline or fenced */
-#define ROW_MENDS                                                                                  \
-	(1u << 12)         /* also on a medium that a format or sanitize operation left            \
-			    * unusable */
-#define ROW_LONG (1u << 8) /* may take long (REPORT SUPPORTED OPERATION CODES timeouts) */
+#define ROW_LONG (1u << 8)    /* may take long (REPORT SUPPORTED OPERATION CODES timeouts) */
+/* also on a medium that a format or sanitize operation left unusable */
+#define ROW_MENDS (1u << 12)
+#define ROW_HEAD (1u << 13) /* starts as if it had the HEAD OF QUEUE attribute */
 
 /* Through a port that is neither active/optimized nor active/non-optimized (SPC-5 5.15.2): also
  * when it is in standby; unavailable or offline; transitioning. */

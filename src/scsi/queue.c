@@ -10,6 +10,7 @@
  *	ACA                        yes            yes             yes                 yes
  */
 #include "scsi/core.h"
+#include "scsi/opcode.h"
 
 static bool blocks_others(const struct scsi_task *t)
 {
@@ -31,7 +32,7 @@ static bool may_start(const struct scsi_task *t)
 		return true;
 	if (itl->aca)
 		return false;
-	if (!itl->nr_blocking || t->attribute == ATTR_HEAD)
+	if (!itl->nr_blocking || t->attribute == ATTR_HEAD || t->row->flags & ROW_HEAD)
 		return true;
 	/* SAM-5 8.6: what is dormant waits for them, also for one that came later */
 	if (itl->nr_heads)

@@ -119,7 +119,7 @@ static void run_exit_failure_mode(struct scsi_task *t)
 
 #define SANITIZE_ROW(action, title)                                                                \
 	.opcode = 0x48, .service_action = action, .cdb_len = 10, .pr = PR_WRITE,                   \
-	.flags = ROW_MEDIUM | ROW_WRITES | ROW_EXCLUSIVE | ROW_LONG | ROW_MENDS,                   \
+	.flags = ROW_MEDIUM | ROW_WRITES | ROW_EXCLUSIVE | ROW_LONG | ROW_MENDS | ROW_HEAD,        \
 	.name = "SANITIZE, " title, .clause = "SBC-4 SANITIZE"
 
 const struct opcode_row sanitize_rows[] = {

@@ -14,8 +14,9 @@ from harness.modules import Variant
 from harness.raw import pattern, read_block, write_block
 from harness.units import Target, Unit
 from iscsi import scsi
-from iscsi.pdu import TaskFunction, TaskResponse
-from iscsi.session import Session
+from iscsi.connection import NoAnswer
+from iscsi.pdu import Op, TaskFunction, TaskResponse
+from iscsi.session import ORDERED, WRITE, Session
 from iscsi.task import Result
 
 FORMATTING, SANITIZING = 0x0404, 0x041B
@@ -212,6 +213,26 @@ def test_abort_of_the_command(disk: Unit) -> None:
         session.tasks.pop(task.itt)
         wait(session, SANITIZING)
         assert read_block(session, disk, 0) == b"\x77" * disk.block_size
+
+
+def test_sanitize_overtakes(disk: Unit) -> None:
+    """It is processed as if it had the HEAD OF QUEUE attribute: an ORDERED write before it that waits for data
+    doesn't hold it up (SBC-4 SANITIZE).  FORMAT UNIT is not so special."""
+    data = pattern(8 * disk.block_size)
+    with disk.login(keys={"InitialR2T": "Yes", "ImmediateData": "No"}) as session:
+        write = session.start(scsi.write10(0, 8), data_out=data, immediate_length=0, flags=0x80 | WRITE | ORDERED)
+        r2t = session.connection.recv()
+        assert r2t.opcode == Op.R2T
+        write.check_r2t(r2t)
+        write.pdus.append(r2t)
+        assert sanitize(session, 0x1F).good
+        waiting = session.start(bytes([4, 0, 0, 0, 0, 0]))
+        with pytest.raises(NoAnswer):
+            session.wait(waiting, 0.5)
+        session.connection.send(*session.data_pdus(write, r2t.buffer_offset, r2t.desired_length, r2t.ttt))
+        assert session.wait(write).good
+        assert session.wait(waiting, 60).good
+        assert read_block(session, disk, 0) == bytes(disk.block_size)
 
 
 def test_other_units_are_served(one: Variant, new_target: Callable[..., Target],

@@ -88,6 +88,15 @@ def test_sanitize_and_poll(quick: Sg, variant: Variant) -> None:
     assert read(quick, 0) == bytes(variant.block_size)
 
 
+def test_progress(quick: Sg, variant: Variant) -> None:
+    """sg_requests and sg_turs show how far a sanitize operation is, until it is done."""
+    quick("sg_sanitize", "--overwrite", "--zero", "--count=8", "--early", "--quick")
+    done = quick("sg_requests", "--num=9999", "--progress")
+    assert re.search(r"[Pp]rogress indication: \d+(\.\d+)?% done", done.out), str(done)
+    quick("sg_turs", "--num=9999", "--progress")
+    assert read(quick, 0) == bytes(variant.block_size)
+
+
 def test_sanitize_block_erase(quick: Sg, tmp_path: Path, variant: Variant) -> None:
     """A thin unit is deallocated; a thick one doesn't offer it."""
     quick.dd_in(filed(tmp_path, os.urandom(variant.block_size)), 5)

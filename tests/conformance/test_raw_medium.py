@@ -215,6 +215,26 @@ def test_abort_of_the_command(disk: Unit) -> None:
         assert read_block(session, disk, 0) == b"\x77" * disk.block_size
 
 
+@pytest.mark.parametrize("reset", [False, True], ids=["connection", "reset"])
+def test_end_of_the_command(disk: Unit, reset: bool) -> None:
+    """The connection of a command that waits for the end breaks, or a logical unit reset takes the command: what it
+    began ends by itself, and whoever is there sees that."""
+    content = overwrite(b"\x66", 31)
+    with disk.login(isid=isid(1)) as other:
+        session = disk.login(isid=isid(0))
+        session.start(sanitize_cdb(1, len(content)), data_out=content)
+        while other.execute(scsi.test_unit_ready()).good:
+            pass
+        if reset:
+            assert other.manage(TaskFunction.LOGICAL_UNIT_RESET) == TaskResponse.COMPLETE
+            assert code(other.execute(scsi.test_unit_ready())) == 0x062903
+        session.connection.close()
+        assert code(other.execute(scsi.test_unit_ready())) == 0x2 << 16 | SANITIZING
+        wait(other, SANITIZING)
+        assert ends(other, disk) == (b"\x66" * disk.block_size,) * 2
+        assert format_unit(other).good
+
+
 def test_sanitize_overtakes(disk: Unit) -> None:
     """It is processed as if it had the HEAD OF QUEUE attribute: an ORDERED write before it that waits for data
     doesn't hold it up (SBC-4 SANITIZE).  FORMAT UNIT is not so special."""

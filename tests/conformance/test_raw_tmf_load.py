@@ -203,6 +203,7 @@ def test_nexus_reset_reaches_all_units(field: Field, wild: Wild) -> None:
     more = Load(field.sessions[0], "two", 0, lun=2).start(32)
     other.wait_held(32)
     tag = mine.ask(TaskFunction.I_T_NEXUS_RESET)
+    mine.settle()
     field.slow.tell("go")
     assert not mine.has_answer(tag)
     other.tell("go")

@@ -209,13 +209,57 @@ static bool nexuses_gone(void)
 	return !nr_nexuses && !nr_open && !nr_tmfs;
 }
 
+static unsigned nr_changes;
+
+static void changed(void *arg)
+{
+	(void)arg;
+	nr_changes--;
+}
+
+static void access_changed(void *arg, bool drained)
+{
+	(void)drained;
+	changed(arg);
+}
+
+static bool is_changed(void)
+{
+	return !nr_changes;
+}
+
+/* A port for each of the nexuses, whose access states they may change. */
+static void make_ports(struct target *target)
+{
+	static const uint16_t ids[] = {1, 2};
+	static bool made;
+
+	if (made)
+		return;
+	made = true;
+	nr_changes = 2;
+	target_ports_set(ids, 2, changed, NULL);
+	target_access_by_command(target, true, changed, NULL);
+	core_run_until(is_changed);
+}
+
+static void reset_access(struct target *target)
+{
+	static const struct access_wish wishes[] = {{.id = 1, .has_state = true},
+						    {.id = 2, .has_state = true}};
+
+	nr_changes = 1;
+	target_access_change(target, wishes, 2, ACCESS_UNCHANGED, 0, access_changed, NULL);
+	core_run_until(is_changed);
+}
+
 static void open_nexuses(struct target *target)
 {
 	static const uint8_t id[2][24] = {"\x45\0\0\x14iqn.a,i,0x01", "\x45\0\0\x14iqn.b,i,0x02"};
 
 	for (unsigned i = 0; i < 2; i++) {
 		memset(&nexuses[i], 0, sizeof(nexuses[i]));
-		nexuses[i].relative_port = nexuses[i].portal_group = 1;
+		nexuses[i].relative_port = nexuses[i].portal_group = (uint16_t)(i + 1);
 		nexus_open(&nexuses[i], target, id[i], sizeof(id[i]));
 		nr_nexuses++;
 	}
@@ -240,6 +284,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_input in = {data, size};
 	bool abandon = fuzz_byte(&in) & 1;
 
+	make_ports(target->scsi);
 	open_nexuses(target->scsi);
 	core_hold(false);
 	take_attentions();
@@ -252,6 +297,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		nexus_close(&nexuses[i], nexus_gone);
 	core_run_until(nexuses_gone);
 	free_tasks();
+	reset_access(target->scsi); /* after those that are on their way */
 	core_reset_units();
 	return 0;
 }

@@ -47,13 +47,19 @@ static void change(struct scsi_task *t, size_t at, uint8_t clear, uint8_t set)
 	databuf_write(&t->data, at, &byte, 1);
 }
 
+/* MMC-6 has no REPORT TARGET PORT GROUPS that TPGS could stand for. */
+static uint8_t tpgs(const struct lu *lu)
+{
+	return passthrough_group(lu->passthrough->device_type) == PT_CD ? 0 : spc_tpgs(lu);
+}
+
 /* 6.7.2: the task sets, the ports and the LUNs are the core's. */
 static void put_right_standard(struct scsi_task *t)
 {
-	change(t, 3, 0, 0x20 | 0x10);               /* NORMACA, HISUP */
-	change(t, 5, 0x30 | 0x08, spc_tpgs(t->lu)); /* TPGS; no 3PC */
-	change(t, 6, 0x10, 0);                      /* MULTIP */
-	change(t, 7, 0, 0x02);                      /* CMDQUE */
+	change(t, 3, 0, 0x20 | 0x10);           /* NORMACA, HISUP */
+	change(t, 5, 0x30 | 0x08, tpgs(t->lu)); /* no 3PC */
+	change(t, 6, 0x10, 0);                  /* MULTIP */
+	change(t, 7, 0, 0x02);                  /* CMDQUE */
 }
 
 /* 7.7.7: HEADSUP, ORDSUP, SIMPSUP */

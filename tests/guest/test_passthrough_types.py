@@ -147,6 +147,7 @@ def test_a_cd_is_read(drive: Unit, medium: Path) -> None:
     with drive.login() as session:
         inquiry = session.execute(scsi.inquiry(), read=255)
         assert inquiry.data[0] == 5 and inquiry.data[1] & 0x80, "a removable CD/DVD device"
+        assert inquiry.data[5] & 0x30 == 0, "TPGS, but MMC-6 gives A3h another meaning: no REPORT TARGET PORT GROUPS"
         capacity = session.execute(scsi.read_capacity10(), read=8)
         assert capacity.data == (63).to_bytes(4, "big") + CD_BLOCK.to_bytes(4, "big")
         assert read_block(session, drive, 0, 64) == medium.read_bytes()

@@ -131,6 +131,13 @@ static bool can_queue(const struct aio *aio, const struct tgt_bs_request *reques
 	}
 }
 
+static int aio_usage(void *store, struct tgt_bs_usage *usage)
+{
+	struct aio *aio = store;
+
+	return file_usage(&aio->file, usage);
+}
+
 static int aio_submit(void *store, void *channel, struct tgt_bs_request *request)
 {
 	struct aio *aio = store;
@@ -167,6 +174,7 @@ static const struct tgt_bs_module module = {
     .submit = aio_submit,
     .turn_end = aio_turn_end,
     .cancel = aio_cancel,
+    .usage = aio_usage,
 };
 
 TGT_BS_MODULE(module, host);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
@@ -307,6 +308,26 @@ int file_geometry(struct file *file, struct tgt_bs_geometry *geometry)
 	geometry->io_alignment = file->io_alignment;
 	geometry->optimal_io_size = file->fixed.optimal_io_size;
 	geometry->discard_granularity = file->fixed.discard_granularity;
+	return 0;
+}
+
+#define STAT_BLOCK 512u /* bytes that st_blocks counts, on any file system */
+
+int file_usage(struct file *file, struct tgt_bs_usage *usage)
+{
+	struct statvfs space;
+	struct stat st;
+	uint64_t size = atomic_load(&file->size), left;
+
+	if (file->is_block)
+		return -ENOTSUP;
+	if (fstat(file->fd, &st) < 0 || fstatvfs(file->fd, &space) < 0)
+		return -errno;
+	usage->used = (uint64_t)st.st_blocks * STAT_BLOCK;
+	left = usage->used < size ? size - usage->used : 0;
+	usage->available = (uint64_t)space.f_bavail * space.f_frsize;
+	if (usage->available > left)
+		usage->available = left; /* the medium can't take more */
 	return 0;
 }
 

@@ -41,6 +41,10 @@ void file_close(struct file *file);
 /* Reads the size again.  0 or -errno.  Any thread. */
 int file_geometry(struct file *file, struct tgt_bs_geometry *geometry);
 
+/* What the file takes, and what its file system has left for it.  -ENOTSUP: a block device doesn't
+ * tell.  0 or -errno.  Blocks. */
+int file_usage(struct file *file, struct tgt_bs_usage *usage);
+
 /* False, and the request's status is set, when it lies beyond the end or writes to a read-only
  * file. Any thread. */
 bool file_admit(struct file *file, struct tgt_bs_request *request);

@@ -73,6 +73,13 @@ static bool read_cached(struct rdwr *rdwr, const struct tgt_bs_request *request)
 	return n >= 0 && (uint64_t)n == request->length;
 }
 
+static int rdwr_usage(void *store, struct tgt_bs_usage *usage)
+{
+	struct rdwr *rdwr = store;
+
+	return file_usage(&rdwr->file, usage);
+}
+
 static int rdwr_submit(void *store, void *channel, struct tgt_bs_request *request)
 {
 	struct rdwr *rdwr = store;
@@ -101,6 +108,7 @@ static const struct tgt_bs_module module = {
     .close = rdwr_close,
     .geometry = rdwr_geometry,
     .submit = rdwr_submit,
+    .usage = rdwr_usage,
 };
 
 TGT_BS_MODULE(module, host);

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 #define TGT_BS_ABI_MAJOR 0
-#define TGT_BS_ABI_MINOR 2
+#define TGT_BS_ABI_MINOR 3
 
 struct tgt_bs_lu;      /* the host's: the logical unit that a store serves */
 struct tgt_bs_reactor; /* the host's: one event loop thread */
@@ -326,6 +326,14 @@ struct tgt_bs_state_ops {
 	int (*watch)(void *store, void (*fn)(void *arg, const char *key), void *arg);
 };
 
+/* Space, since 0.3. */
+struct tgt_bs_usage {
+	uint32_t struct_size;
+	uint32_t reserved;
+	uint64_t used;      /* bytes that are allocated for what the medium holds */
+	uint64_t available; /* bytes that could be allocated now, for it or for others */
+};
+
 /* The descriptor. */
 struct tgt_bs_module {
 	uint32_t struct_size;
@@ -367,6 +375,9 @@ struct tgt_bs_module {
 	void (*cancel)(void *store, void *channel, struct tgt_bs_request *request);
 
 	const struct tgt_bs_state_ops *state; /* NULL: the host keeps the blobs in files */
+
+	/* block, since 0.3; worker thread, may block.  NULL: what is allocated isn't known. */
+	int (*usage)(void *store, struct tgt_bs_usage *usage);
 };
 
 /* The ELF note that the daemon reads before it maps a module. */

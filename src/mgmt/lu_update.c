@@ -10,6 +10,7 @@
 #include "mgmt/lu_params.h"
 #include "mgmt/request.h"
 #include "scsi/commands.h"
+#include "scsi/thresholds.h"
 #include "scsi/ua.h"
 #include "store/loader.h"
 #include "util/log.h"
@@ -160,6 +161,7 @@ static void change_capacity_data(struct lu *lu, const struct lu_params *p)
 	SET_NUMBER(lu->thin, p->thin_provisioning, changed);
 	if (changed)
 		lu_establish_ua(lu, ASC_CAPACITY_DATA_HAS_CHANGED, 0);
+	thresholds_restart(lu);
 	if (p->size.set)
 		lu_set_size(lu, p->size.value);
 }

@@ -3,6 +3,7 @@
 #include "scsi/log.h"
 
 #include "scsi/commands.h"
+#include "scsi/thresholds.h"
 #include "util/bytes.h"
 
 #define HEADER 4u
@@ -84,20 +85,34 @@ static void sense_list(struct scsi_task *t, const struct log_page *page, uint8_t
 	task_reply(t, data, HEADER + len, get_be16(t->cdb + 7));
 }
 
-static void run_log_sense(struct scsi_task *t)
+static const struct log_page *page_of(const struct scsi_task *t)
 {
-	uint8_t code = t->cdb[2] & 0x3f;
-	const struct log_page *page = log_find_page(t->lu, code, t->cdb[3]);
+	return log_find_page(t->lu, t->cdb[2] & 0x3f, t->cdb[3]);
+}
+
+static void sense_page(struct scsi_task *t)
+{
+	const struct log_page *page = page_of(t);
 	uint8_t data[DATA_MAX] = {0};
 
-	if (!page && log_find_page(t->lu, code, 0))
-		task_invalid_cdb(t, 3, 7);
-	else if (!page)
-		task_invalid_cdb(t, 2, 5);
-	else if (page->params)
+	if (page->params)
 		sense_params(t, page, data);
 	else
 		sense_list(t, page, data);
+}
+
+static void run_log_sense(struct scsi_task *t)
+{
+	const struct log_page *page = page_of(t);
+
+	if (!page && log_find_page(t->lu, t->cdb[2] & 0x3f, 0))
+		task_invalid_cdb(t, 3, 7);
+	else if (!page)
+		task_invalid_cdb(t, 2, 5);
+	else if (page->asks_store)
+		thresholds_refresh(t, sense_page);
+	else
+		sense_page(t);
 }
 
 /* SP: no log parameter can be saved.  PPC is obsolete. */

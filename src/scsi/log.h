@@ -27,6 +27,7 @@
 #define LOG_PAGE_READ_ERRORS 0x03
 #define LOG_PAGE_VERIFY_ERRORS 0x05
 #define LOG_PAGE_LAST_ERRORS 0x07
+#define LOG_PAGE_PROVISIONING 0x0c
 #define LOG_PAGE_SELF_TESTS 0x10
 #define LOG_PAGE_STATISTICS 0x19
 #define LOG_PAGE_INFORMATIONAL_EXCEPTIONS 0x2f
@@ -94,6 +95,8 @@ struct log_page {
 	/* Fills in the parameters, ascending by code; returns how many (at most LOG_PARAMS_MAX).
 	 * NULL: it lists pages. */
 	unsigned (*params)(const struct lu *lu, struct log_param *out);
+	/* The parameters are what the store says last: thresholds_refresh() before. */
+	bool asks_store;
 	/* Resets the parameter, or all with code -1.  NULL: nothing can be reset.  Inside an
 	 * exclusive operation. */
 	void (*reset)(struct lu *lu, int code);
@@ -124,6 +127,8 @@ static inline void log_count(const struct scsi_task *t)
 
 	if (t->row->counts == COUNTS_NOT || t->aborted)
 		return;
+	if (t->row->counts == COUNTS_WRITE)
+		atomic_store_explicit(&t->slice->last_writer, t->nexus->id, memory_order_relaxed);
 	log_add(&c[LOG_COMMANDS], 1);
 	log_add(&c[LOG_MS], reactor_now_ms(t->nexus->reactor) - t->started_ms);
 	if (t->status == STATUS_GOOD)

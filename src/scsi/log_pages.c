@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "scsi/log.h"
+#include "scsi/thresholds.h"
 #include "util/bytes.h"
 
 /* Parameter control bytes.  TSD: nothing is saved, here or by the unit itself. */
@@ -196,19 +197,37 @@ static unsigned informational_exceptions(const struct lu *lu, struct log_param *
 	return 1;
 }
 
+/* ---- Logical Block Provisioning (SBC-4) ---- */
+
+#define DEDICATED 0x01 /* SCOPE */
+#define NOT_DEDICATED 0x02
+
+/* What is left may go to other files as well. */
+static unsigned provisioning(const struct lu *lu, struct log_param *out)
+{
+	for (uint16_t resource = RESOURCE_AVAILABLE; resource <= RESOURCE_USED; resource++) {
+		uint8_t *value = put_param(out++, resource, BINARY_LIST, 8, false)->value;
+
+		put_be32(value, thresholds_count(lu, resource));
+		value[4] = resource == RESOURCE_USED ? DEDICATED : NOT_DEDICATED;
+	}
+	return 2;
+}
+
 /* ---- ---- */
 
 const struct log_page log_pages[] = {
-    {LOG_PAGE_SUPPORTED, 0, always, NULL, NULL},
-    {LOG_PAGE_SUPPORTED, LOG_SUBPAGE_ALL, always, NULL, NULL},
-    {LOG_PAGE_WRITE_ERRORS, 0, has_medium_commands, write_errors, reset_write_errors},
-    {LOG_PAGE_READ_ERRORS, 0, has_medium_commands, read_errors, reset_read_errors},
-    {LOG_PAGE_VERIFY_ERRORS, 0, is_disk, verify_errors, reset_verify_errors},
-    {LOG_PAGE_LAST_ERRORS, 0, has_medium_commands, last_errors, reset_last_errors},
-    {LOG_PAGE_SELF_TESTS, 0, has_medium_commands, self_tests, NULL},
-    {LOG_PAGE_STATISTICS, 0, is_disk, statistics, reset_statistics},
-    {LOG_PAGE_INFORMATIONAL_EXCEPTIONS, 0, is_disk, informational_exceptions, NULL},
-    {0, 0, NULL, NULL, NULL},
+    {LOG_PAGE_SUPPORTED, 0, always, NULL, false, NULL},
+    {LOG_PAGE_SUPPORTED, LOG_SUBPAGE_ALL, always, NULL, false, NULL},
+    {LOG_PAGE_WRITE_ERRORS, 0, has_medium_commands, write_errors, false, reset_write_errors},
+    {LOG_PAGE_READ_ERRORS, 0, has_medium_commands, read_errors, false, reset_read_errors},
+    {LOG_PAGE_VERIFY_ERRORS, 0, is_disk, verify_errors, false, reset_verify_errors},
+    {LOG_PAGE_LAST_ERRORS, 0, has_medium_commands, last_errors, false, reset_last_errors},
+    {LOG_PAGE_PROVISIONING, 0, thresholds_reported, provisioning, true, NULL},
+    {LOG_PAGE_SELF_TESTS, 0, has_medium_commands, self_tests, false, NULL},
+    {LOG_PAGE_STATISTICS, 0, is_disk, statistics, false, reset_statistics},
+    {LOG_PAGE_INFORMATIONAL_EXCEPTIONS, 0, is_disk, informational_exceptions, false, NULL},
+    {0, 0, NULL, NULL, false, NULL},
 };
 
 const struct log_page *log_find_page(const struct lu *lu, uint8_t page, uint8_t subpage)

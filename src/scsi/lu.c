@@ -12,6 +12,7 @@
 #include "scsi/identifying.h"
 #include "scsi/log.h"
 #include "scsi/passthrough.h"
+#include "scsi/thresholds.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -55,6 +56,7 @@ static void lu_free(struct lu *lu)
 	if (lu->mode)
 		mode_state_free(lu);
 	log_state_free(lu);
+	thresholds_free(lu);
 	passthrough_free(lu);
 	free(lu->identifying);
 	free(lu->data_buffer);
@@ -325,7 +327,7 @@ static const char *finish_disk(struct lu *lu, const struct tgt_bs_geometry *g)
 	lu->blocks = lu_blocks_of(lu, g->size);
 	lu->lbppbe = lu_default_lbppbe(lu, g);
 	lu->rotation_rate = g->flags & TGT_BS_GEO_ROTATIONAL ? 0 : 1;
-	return NULL;
+	return thresholds_create(lu) ? "out of memory" : NULL;
 }
 
 static bool is_passthrough(const struct lu *lu)
@@ -484,6 +486,8 @@ static void free_itls(void *arg, struct reactor *reactor)
 	struct lu *lu = arg;
 	struct lu_slice *slice = &lu->slices[reactor_id(reactor)];
 
+	if (reactor_id(reactor) == lu->home)
+		thresholds_stop(lu);
 	while (!list_empty(&slice->itls))
 		itl_free(list_first(&slice->itls, struct itl, slice_link));
 }

@@ -21,6 +21,7 @@ struct target;
 struct pr_state;
 struct mode_state;
 struct log_state;
+struct thresholds;
 struct passthrough;
 struct medium_op;
 struct identifying;
@@ -68,8 +69,9 @@ struct lu_slice {
 	struct lu_counters counters;
 	/* written here, read anywhere; relaxed.  See log.h */
 	_Atomic uint64_t log[COUNTS_KINDS][LOG_COUNTERS];
-	_Atomic uint64_t busy_ms;    /* while there was a task */
-	_Atomic uint64_t busy_since; /* ms of the reactors' clock, 0: there is none */
+	_Atomic uint64_t last_writer; /* nexus id; 0: nobody has written */
+	_Atomic uint64_t busy_ms;     /* while there was a task */
+	_Atomic uint64_t busy_since;  /* ms of the reactors' clock, 0: there is none */
 } __attribute__((aligned(64)));
 
 struct lu {
@@ -114,6 +116,7 @@ struct lu {
 	struct identifying *identifying; /* identifying.c; NULL: there is none */
 	struct mode_state *mode;         /* mode.c: current, saved, default, changeable values */
 	struct log_state *log;           /* log.h: what LOG SELECT has reset, the last errors */
+	struct thresholds *thresholds;   /* thresholds.h; NULL: what is allocated isn't known */
 	struct pr_state *pr;             /* pr.c; never NULL on an LU that has reservations */
 	_Atomic uint64_t reserved_by;    /* RESERVE(6)/(10): nexus id of the holder, 0: none */
 	atomic_uint state_generation; /* counts exclusive operations on all of the LU: checks made

@@ -76,7 +76,7 @@ static size_t put_pages(uint8_t *at, const struct lu *lu, unsigned values, uint8
 	for (unsigned i = 0; i < lu->mode->count; i++) {
 		const struct mode_page *p = &lu->mode->pages[i];
 
-		if (!page_selected(p, page, subpage))
+		if (!page_selected(p, page, subpage) || !mode_is_visible(lu, p))
 			continue;
 		memcpy(at + len, p->values[values], p->length);
 		if (mode_savable() && mode_has_changeable(p))
@@ -124,7 +124,7 @@ static void mode_sense(struct scsi_task *t, size_t header, bool long_lba,
 	pages = put_pages(data + header + descriptor, t->lu, values, page, subpage);
 	/* page 0 of a tape drive is no page: what is asked for is the block descriptor */
 	if (!pages && !(mode_is_tape(t->lu) && page == 0)) {
-		task_invalid_cdb(t, mode_find(t->lu->mode, page, 0) ? 3 : 2, -1);
+		task_invalid_cdb(t, mode_find_visible(t->lu, page, 0) ? 3 : 2, -1);
 		return;
 	}
 	if (header == 4 && header + descriptor + pages > 256) {

@@ -23,6 +23,7 @@
 #define MODE_PAGE_CONTROL 0x0a
 #define MODE_PAGE_POWER_CONDITION 0x1a
 #define MODE_PAGE_INFORMATIONAL_EXCEPTIONS 0x1c
+#define MODE_SUBPAGE_PROVISIONING 0x02 /* of Informational Exceptions */
 #define MODE_PAGE_ALL 0x3f
 #define MODE_SUBPAGE_ALL 0xff
 
@@ -53,6 +54,9 @@ struct mode_state {
 
 /* NULL: there is no such page. */
 struct mode_page *mode_find(struct mode_state *state, uint8_t page, uint8_t subpage);
+/* The same of an LU, but for pages that it doesn't have at present. */
+struct mode_page *mode_find_visible(const struct lu *lu, uint8_t page, uint8_t subpage);
+bool mode_is_visible(const struct lu *lu, const struct mode_page *page);
 /* Bytes of the header of a page: 2, or 4 of one in the sub_page format. */
 unsigned mode_header_length(const struct mode_page *page);
 /* Has bits that MODE SELECT may change: those are what can be saved. */

@@ -5,6 +5,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/mode.h"
+#include "scsi/thresholds.h"
 #include "util/bytes.h"
 
 /* One number of at most max at *text, up to ':' or the end; moves *text past it. */
@@ -81,6 +82,7 @@ int mode_set_page(struct lu *lu, const char *text)
 		int rc = override_page(p, values, length);
 
 		mode_refresh(lu->mode);
+		thresholds_restart(lu);
 		return rc;
 	}
 	if (lu->mode->count == MODE_PAGES_MAX)

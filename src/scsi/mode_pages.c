@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "scsi/commands.h"
+#include "scsi/thresholds.h"
 
 /* Where the bits are that others ask for: byte and mask in the page. */
 #define CACHING_WCE_BYTE 2
@@ -46,6 +47,20 @@ struct mode_page *mode_find(struct mode_state *state, uint8_t page, uint8_t subp
 		if (state->pages[i].page == page && state->pages[i].subpage == subpage)
 			return &state->pages[i];
 	return NULL;
+}
+
+/* Of thin units only; which are thin can change. */
+bool mode_is_visible(const struct lu *lu, const struct mode_page *page)
+{
+	return !lu->thresholds || page->page != MODE_PAGE_INFORMATIONAL_EXCEPTIONS ||
+	       page->subpage != MODE_SUBPAGE_PROVISIONING || thresholds_reported(lu);
+}
+
+struct mode_page *mode_find_visible(const struct lu *lu, uint8_t page, uint8_t subpage)
+{
+	struct mode_page *p = mode_find(lu->mode, page, subpage);
+
+	return p && mode_is_visible(lu, p) ? p : NULL;
 }
 
 unsigned mode_header_length(const struct mode_page *page)
@@ -141,6 +156,7 @@ void mode_reset(struct lu *lu)
 		memcpy(p->values[MODE_CURRENT], p->values[MODE_SAVED], p->length);
 	}
 	mode_refresh(lu->mode);
+	thresholds_restart(lu);
 }
 
 static void set_bit(uint8_t *byte, uint8_t mask, bool on)
@@ -178,6 +194,8 @@ static void add_disk_pages(struct mode_state *state, const struct lu *lu)
 	mode_add_page(state, power_condition, sizeof(power_condition), none_changeable);
 	mode_add_page(state, informational_exceptions, sizeof(informational_exceptions),
 		      none_changeable);
+	if (lu->thresholds)
+		mode_add_page(state, thresholds_page, THRESHOLDS_PAGE_BYTES, thresholds_changeable);
 }
 
 /* The pages with their defaults. */

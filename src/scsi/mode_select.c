@@ -4,6 +4,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/mode.h"
+#include "scsi/thresholds.h"
 #include "scsi/ua.h"
 #include "store/state.h"
 #include "util/bytes.h"
@@ -84,7 +85,7 @@ static struct mode_page *check_page_header(struct scsi_task *t, const struct sel
 		task_parameter_list_length_error(t);
 		return NULL;
 	}
-	p = mode_find(t->lu->mode, given[0] & 0x3f, has_subpage ? given[1] : 0);
+	p = mode_find_visible(t->lu, given[0] & 0x3f, has_subpage ? given[1] : 0);
 	if (!p || mode_header_length(p) != (has_subpage ? 4u : 2u)) {
 		task_invalid_parameter(t, (unsigned)list->at, 5);
 		return NULL;
@@ -197,6 +198,8 @@ static void commit(struct change *c)
 	mode_refresh(lu->mode);
 	lu->tape_block_length = c->block_length;
 	free(c);
+	if (changed)
+		thresholds_restart(lu);
 	if (changed)
 		lu_establish_ua(lu, ASC_MODE_PARAMETERS_CHANGED, t->nexus->id);
 	task_good(t);

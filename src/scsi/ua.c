@@ -58,7 +58,7 @@ struct ua_message {
 	struct message message;
 	struct lu_slice *slice;
 	uint16_t asc;
-	uint64_t except;
+	uint64_t except, only;
 	bool (*match)(const struct nexus *nexus, void *arg);
 	void *arg;
 };
@@ -67,6 +67,8 @@ static void establish_here(const struct ua_message *m)
 {
 	list_for_each (itl, &m->slice->itls, struct itl, slice_link) {
 		if (m->except && itl->nexus->id == m->except)
+			continue;
+		if (m->only && itl->nexus->id != m->only)
 			continue;
 		if (!m->match || m->match(itl->nexus, m->arg))
 			ua_add(&itl->ua, m->asc);
@@ -109,6 +111,11 @@ static void establish(struct lu *lu, const struct ua_message *what)
 void lu_establish_ua(struct lu *lu, uint16_t asc, uint64_t except)
 {
 	establish(lu, &(struct ua_message){.asc = asc, .except = except});
+}
+
+void lu_establish_ua_for(struct lu *lu, uint16_t asc, uint64_t only)
+{
+	establish(lu, &(struct ua_message){.asc = asc, .only = only});
 }
 
 void lu_establish_ua_matching(struct lu *lu, uint16_t asc,

@@ -33,6 +33,8 @@ void ua_clear(struct ua_queue *queue, uint16_t asc);
  * Asynchronous for other reactors: they get a message.  Any reactor.
  */
 void lu_establish_ua(struct lu *lu, uint16_t asc, uint64_t except);
+/* The same for the I_T nexus with the id only alone. */
+void lu_establish_ua_for(struct lu *lu, uint16_t asc, uint64_t only);
 /* The same for the nexuses for which match(nexus, arg) holds.  Only inside an exclusive operation
  * on all of the LU (arg stays valid until it ends): it has taken effect everywhere before that
  * ends. */

@@ -4,6 +4,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/target.h"
+#include "scsi/thresholds.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
@@ -221,6 +222,7 @@ static size_t put_provisioning(uint8_t *at, const struct scsi_task *t)
 {
 	if (!t->lu->thin)
 		return 4;
+	at[0] = thresholds_exponent(t->lu);
 	at[1] = 0x80 | 0x40 | 0x20 | 0x04; /* LBPU, LBPWS, LBPWS10, LBPRZ 001b */
 	at[2] = 0x02;                      /* thin provisioned */
 	return 4;

@@ -115,6 +115,38 @@ static uint32_t effective_capabilities(const struct store *store)
 	return caps;
 }
 
+/* ---- space ---- */
+
+bool store_tells_usage(const struct store *store)
+{
+	return store->module->descriptor.usage != NULL;
+}
+
+static void usage_returned(struct message *message)
+{
+	struct store_usage *asks = container_of(message, struct store_usage, message);
+
+	asks->done(asks);
+}
+
+static void usage_on_worker(struct work *work)
+{
+	struct store_usage *asks = container_of(work, struct store_usage, work);
+
+	asks->usage = (struct tgt_bs_usage){.struct_size = sizeof(asks->usage)};
+	asks->error = asks->store->module->descriptor.usage(asks->store->handle, &asks->usage);
+	reactor_send(asks->reactor, &asks->message);
+}
+
+void store_ask_usage(struct store *store, struct store_usage *asks)
+{
+	asks->store = store;
+	asks->reactor = reactor_self();
+	asks->work.fn = usage_on_worker;
+	asks->message.fn = usage_returned;
+	workers_submit(&store->gate, &asks->work);
+}
+
 /* ---- opening ---- */
 
 static void store_free(struct store *store)

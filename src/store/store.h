@@ -85,6 +85,23 @@ void store_submit(struct store *store, struct store_request *request);
 /* A wish; the request still completes.  Own reactor. */
 void store_cancel(struct store_request *request);
 
+/* A question about space, embedded in whoever asks. */
+struct store_usage {
+	struct tgt_bs_usage usage;
+	int error;                              /* 0 or -errno */
+	void (*done)(struct store_usage *asks); /* on the reactor that asked, never from within */
+	/* the host's own */
+	struct store *store;
+	struct reactor *reactor;
+	struct work work;
+	struct message message;
+};
+
+/* store_ask_usage() has an answer.  Any thread. */
+bool store_tells_usage(const struct store *store);
+/* Asks on a worker, with done set; the store stays open until that has answered.  A reactor. */
+void store_ask_usage(struct store *store, struct store_usage *asks);
+
 /* The table handed to modules, for the loader. */
 const struct tgt_bs_host *store_host_table(void);
 

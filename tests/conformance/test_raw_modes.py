@@ -118,7 +118,9 @@ def test_damaged_file(restart: Callable[[], Unit], own_daemon: Daemon) -> None:
     with restart().login() as session:
         assert change(session, SWP, True, save=True).good
     (kept,) = (own_daemon.folder / "state").glob("mode.*")
-    kept.write_bytes(kept.read_bytes()[:-1] + b"\xff")
+    content = bytearray(kept.read_bytes())
+    content[-1] ^= 0xFF
+    kept.write_bytes(content)
     with restart().login() as session:
         assert not is_set(session, SWP)
         assert "mode pages saved for it can't be read" in own_daemon.log()

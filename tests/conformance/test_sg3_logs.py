@@ -62,6 +62,18 @@ def test_all_log_pages(sg: Sg) -> None:
     assert "bad" not in done.err and "truncated" not in done.err, str(done)
 
 
+@pytest.mark.variants("thin")
+def test_provisioning(sg: Sg) -> None:
+    """sg_logs, sg_modes and sg_vpd on the pages of thin units that have thresholds."""
+    if sg("sg_vpd", "--page=0xb2").number(r"Threshold exponent: (\d+)") == 0:
+        return
+    done = sg("sg_logs", "--page=0xc")
+    assert "Logical block provisioning page" in done
+    assert done.number(r"Used LBA mapping threshold resource count: (\d+)") >= 0, str(done)
+    assert "Scope: not dedicated to lu" in done and "Scope: dedicated to lu" in done
+    assert "Logical block provisioning" in sg("sg_modes", "--page=0x1c,2")
+
+
 def test_log_page_that_is_not_there(sg: Sg) -> None:
     """Temperature: nothing measures it."""
     sg.expect(ILLEGAL_REQUEST, "sg_logs", "--page=0xd")

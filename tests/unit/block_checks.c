@@ -471,6 +471,35 @@ CHECK(zeroes, 0)
 		       "WRITE_ZEROES that may unmap");
 }
 
+/* What is written is allocated; what is discarded is so no longer, if all of it can be. */
+CHECK(usage, 0)
+{
+	struct tgt_bs_usage before = {.struct_size = sizeof(before)}, after = before;
+	const struct tgt_bs_module *m = &store->module->descriptor;
+	const char *bad;
+
+	(void)subject;
+	if (!m->usage || m->usage(store->store, &before))
+		return NULL; /* it doesn't know, or not of a path like this */
+	bad = write_stamped(store, MiB, 2 * MiB, 9, 0);
+	if (!bad)
+		bad = expect(fake_io(store, TGT_BS_FLUSH, 0, NULL, 0, 0), TGT_BS_OK, "FLUSH");
+	if (bad)
+		return bad;
+	if (m->usage(store->store, &after) || after.used < 2 * MiB || after.used < before.used)
+		return "usage doesn't count what was written";
+	if (!(store->geometry.flags & TGT_BS_GEO_DISCARD))
+		return NULL;
+	before = after;
+	bad = expect(fake_io(store, TGT_BS_DISCARD, MiB, NULL, 2 * MiB, 0), TGT_BS_OK, "DISCARD");
+	if (bad)
+		return bad;
+	/* a file system may need some space to remember where there is none */
+	if (m->usage(store->store, &after) || after.used + MiB > before.used)
+		return "usage still counts what was discarded";
+	return NULL;
+}
+
 /* Extents follow each other without a gap from the offset on, and lie within the range. */
 static const char *check_extents(const struct fake_request *request)
 {
@@ -613,6 +642,7 @@ const struct block_check block_checks[] = {
     {"fua_reaches_medium", fua_reaches_medium},
     {"discard", discard},
     {"zeroes", zeroes},
+    {"usage", usage},
     {"block_status", block_status},
     {"the_end", the_end},
     {"read_only", read_only},

@@ -7,6 +7,7 @@
 #define TGT_TESTS_LOG_FIXTURE_H
 
 #include "fake_task.h"
+#include "fake_thresholds.h"
 #include "scsi/log.h"
 
 #define REACTORS 2

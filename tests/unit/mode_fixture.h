@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "fake_task.h"
+#include "fake_thresholds.h"
 #include "scsi/mode.h"
 #include "store/state.h"
 #include "temp_dir.h"

@@ -173,6 +173,20 @@ static void test_informational_exceptions(void **state)
 	assert_memory_equal(param(0x2f, 0), "\x00\x00\xff\x00", 4);
 }
 
+/* SBC-4: on thin units, and what the store says just then. */
+static void test_provisioning(void **state)
+{
+	(void)state;
+	assert_invalid_cdb(sense(0x4c, 0, 0), 2, 5);
+	make_thin(&fake_lu);
+	refreshes = 0;
+	assert_memory_equal(param(0x0c, 1), "\x00\x00\x01\x01\x02\x00\x00\x00", 8);
+	assert_int_equal(refreshes, 1);
+	assert_memory_equal(param(0x0c, 2), "\x00\x00\x01\x02\x01\x00\x00\x00", 8);
+	assert_good(sense(0, 0, 0));
+	assert_int_equal(said.data[4 + 5], 0x0c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +200,7 @@ int main(void)
 	    TEST(test_self_tests),
 	    TEST(test_statistics),
 	    TEST(test_informational_exceptions),
+	    TEST(test_provisioning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

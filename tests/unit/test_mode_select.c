@@ -275,6 +275,31 @@ static void test_save_fails(void **state)
 	assert_int_equal(told, 0);
 }
 
+/* The Logical Block Provisioning page is there for thin units; a change of it arms anew. */
+static void test_thresholds(void **state)
+{
+	uint8_t list[64];
+	size_t len;
+
+	(void)state;
+	mode_state_free(&fake_lu);
+	make_thin(&fake_lu);
+	assert_int_equal(mode_state_create(&fake_lu), 0);
+	assert_good(sense6(0x08, 0x1c, 0x02));
+	memset(list, 0, 4);
+	memcpy(list + 4, said.data + 4, said.len - 4);
+	len = said.len;
+	list[4 + 4] = 0x01;
+	restarts = 0;
+	assert_good(select6(list, len));
+	assert_int_equal(restarts, 1);
+	mode_reset(&fake_lu);
+	assert_int_equal(restarts, 2);
+	fake_lu.thin = false;
+	assert_invalid_cdb(sense6(0x08, 0x1c, 0x02), 3, -1);
+	assert_invalid_parameter(select6(list, len), 4, 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +318,7 @@ int main(void)
 	    TEST_SAVING(test_save),
 	    TEST_SAVING(test_save_all),
 	    TEST_SAVING(test_save_fails),
+	    TEST(test_thresholds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

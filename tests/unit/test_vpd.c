@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Vital product data: SPC-5 7.7, SBC-4 6.6. */
 #include "fake_task.h"
+#include "fake_thresholds.h"
 
 static const struct command_set disk = {.device_type = 0x00, .name = "disk"};
 static const struct command_set tape = {.device_type = 0x01, .name = "tape"};
@@ -328,6 +329,10 @@ static void test_provisioning(void **state)
 	fake_lu.thin = true;
 	assert_page(0xb2, 4);
 	assert_memory_equal(said.data + 4, thin, 4);
+	make_thin(&fake_lu); /* on a store that tells what it allocates: THRESHOLD EXPONENT */
+	assert_page(0xb2, 4);
+	assert_int_equal(said.data[4], FAKE_EXPONENT);
+	fake_lu.thresholds = NULL;
 }
 
 int main(void)

@@ -15,6 +15,7 @@ NAMES = {
     "not-storing": "all, on stores that keep nothing only",
     "file": "storing, on stores whose units lie on a file that the harness made",
     "file-512": "file, one of 512 bytes on each store",
+    "thin": "file, thin ones only",
     "one": "one unit, on rdwr if it is there, else on the first store that keeps data",
     "tape": "modules of that kind",
     "passthrough": "modules of that kind",
@@ -66,6 +67,9 @@ class Selector:
             if variant.block_size == 512:
                 best.setdefault(variant.module, variant)
         return list(best.values())
+
+    def _thin(self) -> list[Variant]:
+        return [variant for variant in self._file() if variant.thin]
 
     def _one(self) -> list[Variant]:
         return sorted(self._storing() or self._all(), key=lambda variant: variant.module != "rdwr")[:1]

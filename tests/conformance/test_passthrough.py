@@ -116,7 +116,7 @@ def test_what_the_target_answers(session: Session, device: Unit) -> None:
 
 def test_reservations_are_kept_here(device: Unit, session: Session) -> None:
     """The device knows one nexus only, so reservations of both kinds are this target's (SPC-5 5.14, SPC-2 5.5.1)."""
-    with device.login(isid=bytes([0x80, 0, 0, 9, 0, 0])) as other:
+    with device.login() as other:
         primary.check_reserve(session, other, device.lun)
         primary.check_persistent_reservations(session, other, device.lun)
 

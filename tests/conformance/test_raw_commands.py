@@ -25,11 +25,6 @@ def session(disk: Unit) -> Iterator[Session]:
         yield session
 
 
-def isid(number: int) -> bytes:
-    """RFC 7143 11.12.5, the random format."""
-    return bytes([0x80, 0, 0, number, 0, 0])
-
-
 def command12(opcode: int, lba: int, blocks: int, flags: int = 0) -> bytes:
     return struct.pack(">BBIIBB", opcode, flags, lba, blocks, 0, 0)
 
@@ -88,11 +83,11 @@ def test_log_pages(session: Session, disk: Unit) -> None:
 
 def test_reserve(session: Session, disk: Unit) -> None:
     """RESERVE and RELEASE of both lengths (SPC-2 5.5.1)."""
-    with disk.login(isid=isid(9)) as other:
+    with disk.login() as other:
         primary.check_reserve(session, other, disk.lun)
 
 
 def test_persistent_reservations(session: Session, disk: Unit) -> None:
     """Every service action, REGISTER AND MOVE among them (SPC-5 5.14)."""
-    with disk.login(isid=isid(9)) as other:
+    with disk.login() as other:
         primary.check_persistent_reservations(session, other, disk.lun)

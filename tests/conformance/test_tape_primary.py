@@ -35,7 +35,7 @@ def session(drive: Unit) -> Iterator[Session]:
 @pytest.fixture
 def other(drive: Unit) -> Iterator[Session]:
     """Another nexus, from another initiator port."""
-    with drive.login(isid=bytes([0x80, 0, 0, 9, 0, 0])) as session:
+    with drive.login() as session:
         yield session
 
 

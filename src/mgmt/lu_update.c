@@ -15,8 +15,12 @@
 #include "store/loader.h"
 #include "util/log.h"
 
+/* How long a change waits for commands that run. */
+#define CHANGE_WAIT_MS 10000
+
 struct update {
 	struct mgmt_request *request; /* NULL: answered */
+	struct lu *lu;
 	struct timer timer;
 	struct lu_params params;
 	uint32_t open_flags;
@@ -88,6 +92,8 @@ static const char *check_reopen(const struct lu *lu, const struct lu_params *p, 
 		return "path: only a disk's medium can be taken out so";
 	if (p->path && lu->medium && lu_removal_prevented(lu) && !force)
 		return "path: an initiator prevents the removal of the medium";
+	if (lu->reopening)
+		return "the store is still being opened, as was asked before";
 	if (p->mode_page || p->size.set)
 		return "path, bsopts and bsoflags go with neither mode_page nor size in one "
 		       "request";
@@ -230,16 +236,36 @@ static void applied(void *arg)
 	struct update *u = arg;
 	struct mgmt_request *r = u->request;
 
-	if (u->bad_mode_page) {
+	reactor_timer_cancel(&u->timer);
+	if (!u->bad_mode_page)
+		log_info("%s: %s", lu_name(u->lu), r ? r->args.params : "changed, at last");
+	if (r && u->bad_mode_page)
 		mgmt_refuse(r,
 			    "mode_page %.60s: it is page:subpage:length:byte:byte… of a page "
 			    "that this logical unit has",
 			    u->params.mode_page);
-	} else {
-		log_info("%s: %s", lu_name(r->lu), r->args.params);
+	else if (r)
 		mgmt_done(r, NULL);
-	}
 	free_update(u);
+}
+
+/* A store may hang; the request, and those that wait for it, don't. */
+static void change_is_slow(struct timer *timer)
+{
+	struct update *u = container_of(timer, struct update, timer);
+	struct mgmt_request *r = u->request;
+
+	u->request = NULL;
+	mgmt_fail(r, ETIMEDOUT, "the logical unit is busy",
+		  "commands have run for %d s; the change is made when they have ended",
+		  CHANGE_WAIT_MS / 1000);
+}
+
+static void change(struct update *u)
+{
+	u->timer.fn = change_is_slow;
+	reactor_timer_arm(reactor_self(), &u->timer, CHANGE_WAIT_MS);
+	lu_change(u->lu, apply, applied, u);
 }
 
 static void reopening_is_slow(struct timer *timer)
@@ -266,7 +292,7 @@ static void reopened(void *arg, const char *error)
 	if (!error && atomic_load(&u->request->lu->removed))
 		error = "the unit was deleted";
 	if (!error) {
-		lu_change(u->request->lu, apply, applied, u);
+		change(u);
 		return;
 	}
 	mgmt_invalid(u->request, "%s", error);
@@ -301,10 +327,36 @@ static bool reopen(struct update *u)
 	return true;
 }
 
+/* online=0 and nothing else. */
+static bool only_goes_offline(const struct lu_params *p)
+{
+	static const struct lu_params nothing;
+	struct lu_params others;
+
+	memcpy(&others, p, sizeof(others));
+	memset(&others.online, 0, sizeof(others.online));
+	return p->online.set && !p->online.value && !memcmp(&others, &nothing, sizeof(nothing));
+}
+
+/* Needs no command to end first: whoever does it may have a store that hangs. */
+static void go_offline(struct update *u)
+{
+	struct mgmt_request *r = u->request;
+
+	u->lu->online = false;
+	atomic_fetch_add(&u->lu->state_generation, 1); /* those that wait look again */
+	log_info("%s: %s", lu_name(u->lu), r->args.params);
+	mgmt_done(r, NULL);
+	free_update(u);
+}
+
 static void begin(struct update *u)
 {
-	if (!reopens(&u->params))
-		lu_change(u->request->lu, apply, applied, u);
+	u->lu = u->request->lu;
+	if (only_goes_offline(&u->params))
+		go_offline(u);
+	else if (!reopens(&u->params))
+		change(u);
 	else if (!reopen(u))
 		free_update(u);
 }

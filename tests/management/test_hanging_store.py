@@ -94,6 +94,34 @@ def test_reading(hanging, image):
     session.connection.close()
 
 
+def test_update(hanging, image):
+    """Off line at once, whatever the store does; for a change that needs the unit for itself nobody waits for ever, and
+    it is made when that can be."""
+    daemon, folder = hanging
+    daemon.unit(folder, "--bstype", "hang")
+    session, other = (login("127.0.0.1", daemon.port, Login(daemon.name)) for _ in range(2))
+    for peer in (session, other):
+        peer.clear_attentions()
+    (folder / "io").touch()
+    task = session.start(scsi.read10(0, 1), read=512)
+    update = ["--op", "update", "--mode", "lu", "--tid", "1", "--lun", "1", "--params"]
+    _, seconds = timed(lambda: daemon.do(*update, "online=0"))
+    assert seconds < 5
+    assert other.execute(scsi.read10(0, 1), read=512, timeout=5).sense.asc == 0x0412  # OFFLINE
+    done, seconds = timed(lambda: daemon.adm(*update, "online=1,scsi_sn=abc"))
+    assert (done.returncode, done.stderr) == (110, "tgtadm: the logical unit is busy\n")
+    assert 5 < seconds < 20
+    assert daemon.luns()[1]["scsi_sn"] != "abc"
+    daemon.unit(image, lun=2)
+    (folder / "io").unlink()
+    assert session.wait(task).good
+    wait_until(lambda: daemon.luns()[1]["scsi_sn"] == "abc" and daemon.luns()[1]["online"])
+    other.clear_attentions()
+    assert other.execute(scsi.read10(0, 1), read=512).good
+    for peer in (session, other):
+        peer.connection.close()
+
+
 def test_end_while_a_store_opens(hanging, image):
     """The request is not waited for; sessions are ended as always."""
     daemon, folder = hanging

@@ -27,8 +27,8 @@
 #define ROW_OFFLINE (1u << 7) /* also when the LU is offline or fenced */
 #define ROW_LONG (1u << 8)    /* may take long (REPORT SUPPORTED OPERATION CODES timeouts) */
 /* also on a medium that a format or sanitize operation left unusable */
-#define ROW_MENDS (1u << 12)
-#define ROW_HEAD (1u << 13) /* starts as if it had the HEAD OF QUEUE attribute */
+#define ROW_MENDS (1u << 9)
+#define ROW_HEAD (1u << 10) /* starts as if it had the HEAD OF QUEUE attribute */
 
 /* Through a port that is neither active/optimized nor active/non-optimized (SPC-5 5.15.2): also
  * when it is in standby; unavailable or offline; transitioning. */

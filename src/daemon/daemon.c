@@ -116,6 +116,8 @@ static void stop(void)
 
 static void hang_up(void)
 {
+	if (state.stopping)
+		return;
 	if (!state.has_config) {
 		log_info("SIGHUP: there is nothing to read again");
 		return;

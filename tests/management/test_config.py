@@ -7,7 +7,7 @@ import time
 
 import pytest
 from configs import Config, Io, store, target
-from daemons import IQN, STORES, free_port, tgtd
+from daemons import IQN, STORES, TGTD, die_with_parent, free_port, tgtd
 from iscsi import scsi
 from iscsi.chap import Chap
 from iscsi.login import Login, LoginFailed, login
@@ -535,6 +535,27 @@ def test_hang_up_under_a_bad_file(config):
     assert config.target()
     assert "0 failed" in hang_up_after(config, target(name="u"))
     assert config.target("u") and config.target() is None
+
+
+@pytest.mark.parametrize("hang_ups", [0, 3])
+def test_end_before_it_is_ready(tmp_path, hang_ups):
+    """SIGTERM while the file is carried out for the first time: the daemon never serves, and ends well."""
+    (tmp_path / "targets.conf").write_text("".join(target(name=f"n{i}") for i in range(3000)))
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        daemon = subprocess.Popen([TGTD, "-f", "--backing-store-dir", str(STORES), "--state-dir", str(tmp_path),
+                                   "--config", str(tmp_path / "targets.conf"), "--iscsi",
+                                   f"portal=127.0.0.1:{free_port()}"], stderr=file, preexec_fn=die_with_parent,
+                                  env={**os.environ, "TGT_IPC_SOCKET": str(tmp_path / "s")})
+    wait_for(lambda: f"{IQN}n5\n" in log.read_text())
+    for _ in range(hang_ups):
+        daemon.send_signal(signal.SIGHUP)
+    daemon.terminate()
+    for _ in range(hang_ups):
+        daemon.send_signal(signal.SIGHUP)
+    assert daemon.wait(20) == 0
+    assert "ready (version" not in log.read_text()
+    assert not (tmp_path / "s.0").exists()
 
 
 def test_end_while_much_is_made(start, tmp_path):

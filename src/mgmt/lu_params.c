@@ -165,6 +165,7 @@ static enum lu_params_result parse_one(const char *text, size_t len, struct lu_p
 		why = "has no value";
 	else
 		why = take(p, param, equals + 1, len - name_len - 1);
+	p->count++;
 	if (!why)
 		return LU_PARAMS_OK;
 	snprintf(error, size, "%s %s", param->name, why);

@@ -20,6 +20,7 @@ struct lu_params {
 	struct lu_number removable, readonly, online, thin_provisioning, rotation_rate, size,
 	    write_cache;
 	char *mode_page; /* one a request: it is checked when it is set */
+	unsigned count;  /* of the pairs that were given */
 };
 
 enum lu_params_result {

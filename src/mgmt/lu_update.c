@@ -330,12 +330,7 @@ static bool reopen(struct update *u)
 /* online=0 and nothing else. */
 static bool only_goes_offline(const struct lu_params *p)
 {
-	static const struct lu_params nothing;
-	struct lu_params others;
-
-	memcpy(&others, p, sizeof(others));
-	memset(&others.online, 0, sizeof(others.online));
-	return p->online.set && !p->online.value && !memcmp(&others, &nothing, sizeof(nothing));
+	return p->online.set && !p->online.value && p->count == 1;
 }
 
 /* Needs no command to end first: whoever does it may have a store that hangs. */

@@ -75,6 +75,7 @@ static void a_path_may_be_empty(void **state)
 	good("path=,online=1");
 	assert_string_equal(params.path, "");
 	assert_true(params.online.set);
+	assert_int_equal(params.count, 2);
 	assert_int_equal(parse("bsopts="), LU_PARAMS_BAD);
 	assert_true(lu_path_is_none("NONE") && lu_path_is_none("NONE:a"));
 	assert_false(lu_path_is_none("NONESUCH") || lu_path_is_none("/NONE"));

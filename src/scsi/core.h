@@ -63,6 +63,13 @@ uint64_t lu_blocks_of(const struct lu *lu, uint64_t bytes);
 /* Sets what depends on the store of a disk; NULL, or why it can't be served. */
 const char *lu_take_limits(struct lu *lu);
 
+/* ---- lu_keep.c ---- */
+/* Keeps what is kept of the LU (reservations with APTPL, saved mode pages, identifying information)
+ * for the medium that it has now, then calls done(arg) on this reactor; never from within.  False:
+ * there is nothing to keep, done isn't called.  Inside an exclusive operation on all of the LU,
+ * which ends in done() at the earliest. */
+bool lu_keep(struct lu *lu, void (*done)(void *arg), void *arg);
+
 /* ---- tmf.c: waiting for aborted tasks ---- */
 struct abort_wait {
 	struct list link; /* lu_slice.waits */

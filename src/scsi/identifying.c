@@ -24,7 +24,6 @@
 #define VERSION 1
 #define HEADER 12u
 #define PATH_MAX_KEPT 4096u
-#define BLOB_MAX (HEADER + PATH_MAX_KEPT + IDENTIFYING_KINDS * IDENTIFYING_MAX)
 
 /* INFORMATION TYPE */
 #define TYPE_SUPPORTED 0x7f
@@ -49,12 +48,12 @@ static size_t path_length(const struct lu *lu)
 	return lu->path ? strnlen(lu->path, PATH_MAX_KEPT) : 0;
 }
 
-static void key_of(const struct lu *lu, char *out, size_t size)
+void identifying_key(const struct lu *lu, char *out, size_t size)
 {
 	snprintf(out, size, "identifying.%s.%u", lu->target->name, lu->lun);
 }
 
-static size_t encode(uint8_t *blob, const struct lu *lu, const struct identifying *info)
+size_t identifying_encode(uint8_t *blob, const struct lu *lu, const struct identifying *info)
 {
 	size_t path = path_length(lu), len = HEADER + path;
 
@@ -92,13 +91,13 @@ static bool decode(const uint8_t *blob, size_t len, const struct lu *lu, struct 
 
 void identifying_load(struct lu *lu)
 {
-	CLEANUP_FREE uint8_t *blob = malloc(BLOB_MAX);
+	CLEANUP_FREE uint8_t *blob = malloc(IDENTIFYING_BLOB_MAX);
 	struct identifying *info = calloc(1, sizeof(*info));
-	size_t len = BLOB_MAX;
+	size_t len = IDENTIFYING_BLOB_MAX;
 	char key[STATE_KEY_MAX];
 	int rc = -ENOENT;
 
-	key_of(lu, key, sizeof(key));
+	identifying_key(lu, key, sizeof(key));
 	if (blob && info && state_available())
 		rc = state_get(key, blob, &len);
 	if (!rc && decode(blob, len, lu, info)) {
@@ -155,7 +154,7 @@ struct id_change {
 	int error;
 	char key[STATE_KEY_MAX];
 	size_t len;
-	uint8_t blob[BLOB_MAX];
+	uint8_t blob[IDENTIFYING_BLOB_MAX];
 };
 
 static void saved(struct message *message)
@@ -226,7 +225,7 @@ static struct id_change *new_change(struct scsi_task *t)
 	c->reactor = t->nexus->reactor;
 	c->work.fn = save_on_worker;
 	c->message.fn = saved;
-	key_of(t->lu, c->key, sizeof(c->key));
+	identifying_key(t->lu, c->key, sizeof(c->key));
 	return c;
 }
 
@@ -251,7 +250,7 @@ static void set_identifying(struct scsi_task *t)
 	}
 	c->next->len[kind] = (uint16_t)t->transfer_length;
 	memcpy(c->next->data[kind], data, t->transfer_length);
-	c->len = encode(c->blob, t->lu, c->next);
+	c->len = identifying_encode(c->blob, t->lu, c->next);
 	workers_submit(workers_control_gate(), &c->work);
 }
 

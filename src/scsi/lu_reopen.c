@@ -6,7 +6,6 @@
 
 #include "scsi/commands.h"
 #include "scsi/core.h"
-#include "scsi/pr.h"
 #include "util/log.h"
 
 struct reopening {
@@ -148,7 +147,7 @@ static void granted(struct lu_exclusive *exclusive)
 	struct reopening *r = exclusive->arg;
 
 	exchange(r->lu, r);
-	if (r->failed || !pr_keep(r->lu, exchanged, r))
+	if (r->failed || !lu_keep(r->lu, exchanged, r))
 		exchanged(r);
 }
 

@@ -105,12 +105,6 @@ void pr_state_key(const struct lu *lu, char *out, size_t size);
  * or -errno. */
 int pr_save(const char *key, const uint8_t *blob, size_t len);
 
-/* ---- pr_keep.c ---- */
-/* Keeps the table for the medium that the LU has now, then calls done(arg) on this reactor; never
- * from within.  False: there is nothing to keep, done isn't called.  Inside an exclusive operation
- * on all of the LU, which ends in done() at the earliest. */
-bool pr_keep(struct lu *lu, void (*done)(void *arg), void *arg);
-
 /* ---- pr_in.c, pr_out.c ---- */
 void pr_run_in(struct scsi_task *t);
 bool pr_prepare_out(struct scsi_task *t);

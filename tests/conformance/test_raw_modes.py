@@ -11,7 +11,8 @@ from collections.abc import Callable
 import pytest
 
 from harness.daemon import Daemon
-from harness.units import Unit
+from harness.modules import Variant
+from harness.units import Unit, make_disk
 from iscsi import scsi
 from iscsi.pdu import TaskFunction
 from iscsi.session import Session
@@ -111,6 +112,24 @@ def test_operator_sets_defaults(restart: Callable[[], Unit], own_daemon: Daemon)
         assert not is_set(session, D_SENSE) and is_set(session, D_SENSE, DEFAULT)
         assert session.execute(scsi.mode_select6(0, revert=True)).good
         assert is_set(session, D_SENSE) and not is_set(session, D_SENSE, SAVED)
+
+
+def test_kept_for_the_medium_that_was_put_in(own_daemon: Daemon, one: Variant) -> None:
+    """Saved values are the unit's: after media were exchanged they are kept for the one that is in (6.12)."""
+    first, second = (own_daemon.folder / name for name in ("first.img", "second.img"))
+    for path in (first, second):
+        path.write_bytes(bytes(1 << 20))
+    change_unit = ["--op", "update", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--params"]
+    with make_disk(own_daemon, first, one).login() as session:
+        assert change(session, D_SENSE, True, save=True).good
+        own_daemon.do(*change_unit, "removable=1")
+        for path in ("", str(second)):
+            own_daemon.do(*change_unit, f"path={path}")
+    for path, kept in ((second, True), (first, False)):
+        own_daemon.kill()
+        own_daemon.start()
+        with make_disk(own_daemon, path, one).login() as session:
+            assert is_set(session, D_SENSE) == kept
 
 
 def test_damaged_file(restart: Callable[[], Unit], own_daemon: Daemon) -> None:

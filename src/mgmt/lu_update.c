@@ -22,9 +22,10 @@ struct update {
 	struct mgmt_request *request; /* NULL: answered */
 	struct lu *lu;
 	struct timer timer;
+	struct lu_exclusive exclusive;
 	struct lu_params params;
 	uint32_t open_flags;
-	bool bad_mode_page;
+	bool bad_mode_page, not_flushed;
 };
 
 static bool reopens(const struct lu_params *p)
@@ -231,22 +232,45 @@ const char *mgmt_lu_preset(struct lu *lu, struct lu_params *params)
 	return u.bad_mode_page ? "mode_page: the unit has no such page, or it can't be so" : NULL;
 }
 
-static void applied(void *arg)
+static void applied(struct lu_exclusive *exclusive)
 {
-	struct update *u = arg;
+	struct update *u = exclusive->arg;
 	struct mgmt_request *r = u->request;
 
 	reactor_timer_cancel(&u->timer);
-	if (!u->bad_mode_page)
+	if (!u->bad_mode_page && !u->not_flushed)
 		log_info("%s: %s", lu_name(u->lu), r ? r->args.params : "changed, at last");
 	if (r && u->bad_mode_page)
 		mgmt_refuse(r,
 			    "mode_page %.60s: it is page:subpage:length:byte:byte… of a page "
 			    "that this logical unit has",
 			    u->params.mode_page);
+	else if (r && u->not_flushed)
+		mgmt_refuse(r, "write_cache=0: what the write cache holds can't be flushed");
 	else if (r)
 		mgmt_done(r, NULL);
 	free_update(u);
+}
+
+static void flushed(void *arg, bool good)
+{
+	struct update *u = arg;
+
+	u->not_flushed = !good;
+	if (good)
+		apply(u->lu, u);
+	lu_exclusive_end(&u->exclusive, applied);
+}
+
+/* SBC-4 6.5.6: what is in a write cache goes to the medium before the cache is switched off. */
+static void granted(struct lu_exclusive *exclusive)
+{
+	struct update *u = exclusive->arg;
+	const struct lu_params *p = &u->params;
+	bool switches_off = p->mode_page || (p->write_cache.set && !p->write_cache.value);
+
+	if (!switches_off || !mode_wce(u->lu) || !lu_flush(u->lu, flushed, u))
+		flushed(u, true);
 }
 
 /* A store may hang; the request, and those that wait for it, don't. */
@@ -265,7 +289,9 @@ static void change(struct update *u)
 {
 	u->timer.fn = change_is_slow;
 	reactor_timer_arm(reactor_self(), &u->timer, CHANGE_WAIT_MS);
-	lu_change(u->lu, apply, applied, u);
+	u->exclusive =
+	    (struct lu_exclusive){.lu = u->lu, .all = true, .granted = granted, .arg = u};
+	lu_exclusive_begin(&u->exclusive);
 }
 
 static void reopening_is_slow(struct timer *timer)

@@ -213,6 +213,11 @@ void lu_exclusive_begin(struct lu_exclusive *exclusive);
 void lu_exclusive_end(struct lu_exclusive *exclusive,
 		      void (*released)(struct lu_exclusive *exclusive));
 
+/* Puts on the medium what a volatile cache of the store holds, then calls done(arg, good) on this
+ * reactor; never from within.  When that fails the LU is in its sticky error.  False: there is no
+ * such cache, done isn't called.  Inside an exclusive operation on all of the LU. */
+bool lu_flush(struct lu *lu, void (*done)(void *arg, bool good), void *arg);
+
 /* For management: change(lu, arg) runs inside an exclusive operation on all of the LU, on the
  * calling reactor, then done(arg). */
 void lu_change(struct lu *lu, void (*change)(struct lu *lu, void *arg), void (*done)(void *arg),

@@ -3,7 +3,9 @@
 import json
 import shutil
 import signal
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from daemons import BUILD, STORES
@@ -120,6 +122,55 @@ def test_update(hanging, image):
     assert other.execute(scsi.read10(0, 1), read=512).good
     for peer in (session, other):
         peer.connection.close()
+
+
+def tell(folder, line):
+    """A line to the store's plan, and its answer."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(10)
+        peer.connect(str(folder / "control"))
+        peer.sendall(line.encode())
+        return peer.recv(256).decode().split()
+
+
+def wce(session):
+    return bool(session.execute(scsi.mode_sense6(0x08, dbd=True), read=255).data[6] & 0x04)
+
+
+@pytest.mark.parametrize("change", ["write_cache=0", "mode_page=8:0:18" + ":0" * 18])
+def test_write_cache_is_flushed_before_it_is_off(hanging, change):
+    """What was written under WCE=1 is on the medium before anybody can see WCE=0 (SBC-4 6.5.6)."""
+    daemon, folder = hanging
+    daemon.unit(folder, "--bstype", "hang", "--bsopts", "cache=1")
+    with login("127.0.0.1", daemon.port, Login(daemon.name)) as session:
+        session.clear_attentions()
+        assert wce(session)
+        tell(folder, "hold writes")
+        with ThreadPoolExecutor() as pool:
+            update = pool.submit(daemon.adm, "--op", "update", "--mode", "lu", "--tid", "1", "--lun", "1", "--params",
+                                 change)
+            wait_until(lambda: tell(folder, "count")[:2] == ["held", "1"])
+            asked = session.start(scsi.mode_sense6(0x08, dbd=True), read=255)
+            session.expect_silence(0.3)
+            tell(folder, "go")
+            assert update.result().returncode == 0
+        assert session.wait(asked).sense.asc == 0x2A01  # MODE PARAMETERS CHANGED
+        assert not wce(session)
+
+
+def test_write_cache_stays_on_when_it_cannot_be_flushed(hanging):
+    """Nothing is known about the medium then, and that is said (the sticky error)."""
+    daemon, folder = hanging
+    daemon.unit(folder, "--bstype", "hang", "--bsopts", "cache=1")
+    with login("127.0.0.1", daemon.port, Login(daemon.name)) as session:
+        session.clear_attentions()
+        tell(folder, "fail 1 6")
+        done = daemon.adm("--op", "update", "--mode", "lu", "--tid", "1", "--lun", "1", "--params", "write_cache=0")
+        assert done.returncode == 22
+        assert wce(session)
+        assert session.execute(scsi.read10(0, 1), read=512).sense.key in (scsi.Key.HARDWARE_ERROR,
+                                                                          scsi.Key.MEDIUM_ERROR)
+    assert "flush failed" in daemon.log()
 
 
 def test_end_while_a_store_opens(hanging, image):

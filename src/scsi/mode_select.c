@@ -281,7 +281,7 @@ static struct change *change_of(struct scsi_task *t)
 	size_t header = header_length(t);
 	struct change *c;
 
-	if (t->transfer_length && list.len < header) {
+	if (list.len < t->transfer_length || (t->transfer_length && list.len < header)) {
 		task_parameter_list_length_error(t);
 		return NULL;
 	}

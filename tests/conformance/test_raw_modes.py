@@ -184,6 +184,19 @@ def test_revert_to_defaults(disk: Unit) -> None:
         assert result.sense.field_pointer == 4
 
 
+@pytest.mark.parametrize("sent", [4, 6, 15])
+def test_a_list_that_comes_short(disk: Unit, sent: int) -> None:
+    """Fewer bytes than PARAMETER LIST LENGTH arrive: PARAMETER LIST LENGTH ERROR, and nothing changes (6.12)."""
+    with disk.login() as session:
+        before = page(session, CONTROL)
+        whole = bytearray(bytes(4) + before)
+        whole[4] &= 0x7F
+        whole[8] ^= 0x08
+        result = session.execute(scsi.mode_select6(len(whole)), data_out=bytes(whole[:sent]))
+        assert result.sense is not None and result.sense.asc == scsi.PARAMETER_LIST_LENGTH, str(result)
+        assert page(session, CONTROL) == before
+
+
 def test_saveable_pages_say_so(disk: Unit) -> None:
     """PS on pages that have something to save, and MODE SENSE of saved values gives all pages (7.5.4)."""
     with disk.login() as session:

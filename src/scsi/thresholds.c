@@ -60,6 +60,7 @@ struct thresholds {
 	struct timer timer;
 	struct store_usage asks;
 	bool asking, stopped;
+	bool holding; /* the timer is armed, and keeps the LU */
 	bool armed[THRESHOLD_DESCRIPTORS];
 };
 
@@ -209,6 +210,9 @@ static bool may_read(const struct thresholds *th)
 
 static void arm(struct thresholds *th, uint32_t delay_ms)
 {
+	if (!th->holding)
+		lu_ref(th->lu);
+	th->holding = true;
 	reactor_timer_arm(home(th), &th->timer, delay_ms);
 }
 
@@ -228,10 +232,8 @@ static void answered(struct store_usage *asks)
 	lu_unref(lu);
 }
 
-static void ask(struct timer *timer)
+static void ask(struct thresholds *th)
 {
-	struct thresholds *th = container_of(timer, struct thresholds, timer);
-
 	if (!may_read(th)) {
 		arm(th, RETRY_MS);
 		return;
@@ -242,6 +244,16 @@ static void ask(struct timer *timer)
 	lu_ref(th->lu);
 	th->asks.done = answered;
 	store_ask_usage(th->lu->store, &th->asks);
+}
+
+static void fired(struct timer *timer)
+{
+	struct thresholds *th = container_of(timer, struct thresholds, timer);
+	struct lu *lu = th->lu;
+
+	th->holding = false;
+	ask(th);
+	lu_unref(lu);
 }
 
 static void restarted(struct message *message)
@@ -274,7 +286,11 @@ void thresholds_stop(struct lu *lu)
 	if (!th)
 		return;
 	th->stopped = true;
+	if (!th->holding)
+		return;
+	th->holding = false;
 	reactor_timer_cancel(&th->timer);
+	lu_unref(lu);
 }
 
 int thresholds_create(struct lu *lu)
@@ -285,7 +301,7 @@ int thresholds_create(struct lu *lu)
 	if (!lu->thresholds)
 		return -ENOMEM;
 	lu->thresholds->lu = lu;
-	lu->thresholds->timer.fn = ask;
+	lu->thresholds->timer.fn = fired;
 	return 0;
 }
 

@@ -243,7 +243,7 @@ static void test_increasing(void **state)
 	assert_int_equal(second(31 * MiB, 70 * MiB), 0);
 	assert_int_equal(second(29 * MiB, 70 * MiB), 0); /* now it is */
 	assert_int_equal(second(31 * MiB, 70 * MiB), 1);
-	assert_int_equal(references, 0);
+	assert_int_equal(references, 1); /* the timer's */
 }
 
 static void test_decreasing(void **state)
@@ -351,6 +351,23 @@ static void test_exclusive(void **state)
 	assert_int_equal(second(31 * MiB, 69 * MiB), 1);
 }
 
+/* A unit that was never published has no end; the timer keeps it until it has fired. */
+static void test_timer_keeps_unit(void **state)
+{
+	(void)state;
+	thresholds_restart(&fake_lu);
+	assert_int_equal(references, 1);
+	thresholds_restart(&fake_lu);
+	assert_int_equal(references, 1);
+	fire();
+	assert_int_equal(references, 0);
+	enable(USED, 30);
+	assert_int_equal(references, 1);
+	thresholds_stop(&fake_lu);
+	assert_int_equal(references, 0);
+	assert_null(timer);
+}
+
 /* The LU goes while the store is being asked: the answer finds nobody. */
 static void test_end(void **state)
 {
@@ -412,6 +429,7 @@ int main(void)
 	    TEST(test_largest_count),
 	    TEST(test_slow_and_failing),
 	    TEST(test_exclusive),
+	    TEST(test_timer_keeps_unit),
 	    TEST(test_end),
 	    TEST(test_refresh),
 	};

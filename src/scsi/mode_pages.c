@@ -229,6 +229,7 @@ struct mode_state *mode_state_default(const struct lu *lu)
 	struct lu like = {.store = lu->store,
 			  .commands = lu->commands,
 			  .volatile_cache = lu->volatile_cache,
+			  .thresholds = lu->thresholds,
 			  .sense_descriptor = lu->sense_descriptor};
 
 	return lu->mode && !make_pages(&like) ? like.mode : NULL;

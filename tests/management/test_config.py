@@ -583,6 +583,7 @@ def test_dump_makes_the_same_again(config, start, tmp_path):
     config.changes(text)
     config.daemon.target(9, acl=None)
     dumped = dump(config)
+    assert dumped.count("mode_page") == 1, "what is no default: write-cache off"
     assert config.changes(dumped) == []
     (tmp_path / "again").mkdir()
     fresh = Config(start, tmp_path / "again", dumped)

@@ -25,8 +25,8 @@ BLOCKS = 2048
 
 
 @pytest.fixture
-def device(settings: Settings, plan: Plan, variant: Variant) -> Iterator[Unit]:
-    """A daemon for which a file is a device, and a unit on it."""
+def host(settings: Settings, plan: Plan) -> Iterator[Daemon]:
+    """A daemon for which a file is a device."""
     assert settings.build is not None
     fake = settings.build / "tests" / "fixtures" / "fakesg" / "fakesg.so"
     assert fake.exists(), f"{fake}: not built"
@@ -34,19 +34,25 @@ def device(settings: Settings, plan: Plan, variant: Variant) -> Iterator[Unit]:
     daemon = settings.daemon(plan, env={"LD_PRELOAD": str(fake), "ASAN_OPTIONS": asan})
     daemon.start()
     try:
-        target = Factory(daemon, plan).target()
-        path = daemon.folder / "disk.fakesg"
-        with open(path, "wb") as file:
-            file.truncate(BLOCKS * 512)
-        unit = target.unit(variant=variant, path=path)
-        daemon.do("--op", "new", "--mode", "logicalunit", "--tid", str(unit.tid), "--lun", str(unit.lun),
-                  "--device-type", "pt", "--bstype", variant.module, "-b", str(path))
-        yield unit
+        yield daemon
         problems = daemon.stop()
     finally:
         daemon.kill()
         daemon.clean()
     assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def device(host: Daemon, plan: Plan, variant: Variant) -> Unit:
+    """A unit on such a device."""
+    target = Factory(host, plan).target()
+    path = host.folder / "disk.fakesg"
+    with open(path, "wb") as file:
+        file.truncate(BLOCKS * 512)
+    unit = target.unit(variant=variant, path=path)
+    host.do("--op", "new", "--mode", "logicalunit", "--tid", str(unit.tid), "--lun", str(unit.lun),
+            "--device-type", "pt", "--bstype", variant.module, "-b", str(path))
+    return unit
 
 
 @pytest.fixture
@@ -127,6 +133,11 @@ def test_maintenance(device: Unit, session: Session) -> None:
     primary.check_task_management(session, device.lun)
     primary.check_opcodes(session, device.lun, {0x12, 0x16, 0x56, 0x5E, 0x5F, 0xA0, 0xA3}, {0x83, 0x84, 0x86, 0x87})
     primary.check_luns(session, device.lun, {0, device.lun})
+
+
+def test_set_port_groups(host: Daemon, device: Unit, session: Session) -> None:
+    """The ports are the target's, and so are their access states."""
+    primary.check_set_port_groups(host, device, session)
 
 
 def test_adapted_answers(device: Unit, session: Session) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from harness import primary
+from harness.daemon import Daemon
 from harness.modules import Variant
 from harness.units import Unit
 from iscsi import scsi
@@ -50,8 +51,9 @@ def test_mode_pages(session: Session, drive: Unit) -> None:
 
 
 def test_log_pages(session: Session, drive: Unit) -> None:
-    """The log pages that it lists can be read (SPC-5 7.3)."""
+    """The log pages that it lists can be read (SPC-5 7.3), and counters reset."""
     primary.check_log_pages(session, drive.lun)
+    primary.check_log_select(session, drive.lun)
 
 
 def test_self_test(session: Session, drive: Unit) -> None:
@@ -65,6 +67,11 @@ def test_maintenance(session: Session, drive: Unit) -> None:
     primary.check_opcodes(session, drive.lun, {REWIND, 0x05, 0x08, WRITE, WRITE_FILEMARKS, 0x11, 0x1B, READ_POSITION},
                           {READ_10, READ_CAPACITY_10, UNMAP})
     primary.check_task_management(session, drive.lun)
+
+
+def test_set_port_groups(session: Session, drive: Unit, daemon: Daemon) -> None:
+    """Where the operator lets them, initiators set access states."""
+    primary.check_set_port_groups(daemon, drive, session)
 
 
 def test_luns(session: Session, drive: Unit) -> None:

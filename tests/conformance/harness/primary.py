@@ -11,9 +11,13 @@ from iscsi.scsi import Key, Status
 from iscsi.session import Session
 from iscsi.task import Result
 
+from .daemon import Daemon
+from .units import Unit
+
 CONTROL, D_SENSE = 0x0A, 0x04
 ACTIVE_OPTIMIZED = 0x0
 LOG_SENSE, SEND_DIAGNOSTIC, SELF_TEST = 0x4D, 0x1D, 0x04
+RECEIVE_DIAGNOSTIC_RESULTS = 0x1C
 REGISTER, RESERVE, RELEASE, CLEAR, PREEMPT, PREEMPT_AND_ABORT, REGISTER_AND_IGNORE, REGISTER_AND_MOVE = range(8)
 WRITE_EXCLUSIVE, EXCLUSIVE_ACCESS = 1, 3
 
@@ -75,9 +79,18 @@ def check_log_pages(session: Session, lun: int) -> None:
         assert data[0] & 0x3F == page and struct.unpack_from(">H", data, 2)[0] == len(data) - 4
 
 
+def check_log_select(session: Session, lun: int) -> None:
+    """PCR resets what can be reset, without a parameter list; nothing can be saved (SPC-5 LOG SELECT)."""
+    good(session, lun, scsi.log_select(pcr=True))
+    saving = session.execute(bytes([0x4C, 0x03]) + bytes(8), lun=lun)
+    assert saving.sense is not None and saving.sense.asc == scsi.INVALID_FIELD_IN_CDB, str(saving)
+
+
 def check_self_test(session: Session, lun: int) -> None:
-    """The default self-test is there and passes (SPC-5 SEND DIAGNOSTIC)."""
+    """The default self-test is there and passes (SPC-5 SEND DIAGNOSTIC); of diagnostic pages there is the list."""
     good(session, lun, bytes([SEND_DIAGNOSTIC, SELF_TEST, 0, 0, 0, 0]))
+    pages = good(session, lun, bytes([RECEIVE_DIAGNOSTIC_RESULTS, 0x01, 0, 0, 255, 0]), read=255)
+    assert pages == bytes([0, 0, 0, 1, 0])
 
 
 def check_port_groups(session: Session, lun: int) -> None:
@@ -91,6 +104,17 @@ def check_port_groups(session: Session, lun: int) -> None:
         assert data[at + 7], "a group without ports"
         at += 8 + 4 * data[at + 7]
     assert at == end and ACTIVE_OPTIMIZED in states
+
+
+def check_set_port_groups(daemon: Daemon, unit: Unit, session: Session) -> None:
+    """Once the operator lets initiators do it they may set the state of a group (SPC-5 SET TARGET PORT GROUPS)."""
+    wish = struct.pack(">4xBxH", ACTIVE_OPTIMIZED, 1)
+    cdb = struct.pack(">BB4xI2x", 0xA4, 0x0A, len(wish))
+    before = session.execute(cdb, lun=unit.lun, data_out=wish)
+    assert before.sense is not None and before.sense.key == Key.ILLEGAL_REQUEST, str(before)
+    daemon.do("--op", "update", "--mode", "target", "--tid", str(unit.tid), "--name", "tpgs", "--value", "explicit")
+    session.clear_attentions(unit.lun)
+    good(session, unit.lun, cdb, data_out=wish)
 
 
 def check_opcodes(session: Session, lun: int, wanted: set[int], unwanted: set[int]) -> None:

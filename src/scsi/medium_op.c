@@ -44,6 +44,8 @@ static void answer(struct scsi_task *t, const struct medium_op *op)
 	t->abandon = NULL;
 	if (op->status == TGT_BS_OK)
 		task_good(t);
+	else if (op->not_begun)
+		task_sense(t, KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE);
 	else
 		task_sense(t, KEY_MEDIUM_ERROR,
 			   op->kind == MEDIUM_FORMAT ? ASC_FORMAT_COMMAND_FAILED
@@ -57,6 +59,8 @@ static void ended(void *arg)
 
 	if (op->status == TGT_BS_OK)
 		log_info("%s: %s done", lu_name(lu), name_of(op));
+	else if (op->not_begun)
+		log_err("%s: %s refused", lu_name(lu), name_of(op));
 	else if (op->interrupted)
 		log_warning("%s: %s interrupted", lu_name(lu), name_of(op));
 	else
@@ -74,6 +78,8 @@ static void set_outcome(struct lu *lu, void *arg)
 	const struct medium_op *op = arg;
 
 	lu->medium_op = NULL;
+	if (op->not_begun)
+		return;
 	lu->medium_fault = 0;
 	lu->fault_restricted = false;
 	if (op->status == TGT_BS_OK)
@@ -103,11 +109,12 @@ static void mark_done(struct message *message)
 static void mark_on_worker(struct work *work)
 {
 	struct medium_op *op = container_of(work, struct medium_op, work);
-	int rc = op->keep_mark ? state_put(op->key, op->mark, op->mark_len) : state_remove(op->key);
 
-	if (rc)
+	op->mark_error =
+	    op->keep_mark ? state_put(op->key, op->mark, op->mark_len) : state_remove(op->key);
+	if (op->mark_error)
 		log_err("%s: that a %s is under way can't be %s: %s", lu_name(op->lu), name_of(op),
-			op->keep_mark ? "kept" : "forgotten", strerror(-rc));
+			op->keep_mark ? "kept" : "forgotten", strerror(-op->mark_error));
 	op->message.fn = mark_done;
 	reactor_send(op->reactor, &op->message);
 }
@@ -128,10 +135,19 @@ static void set_mark(struct medium_op *op, bool keep, void (*next)(struct medium
 
 static void step(struct medium_op *op);
 
+/* A mark that stays would make the daemon's next start refuse the medium, after others have relied
+ * on it: it is refused at once. */
+static void mark_gone(struct medium_op *op)
+{
+	if (op->mark_error)
+		op->status = TGT_BS_ERR_HARDWARE;
+	unmarked(op);
+}
+
 static void finish(struct medium_op *op)
 {
 	if (op->status == TGT_BS_OK)
-		set_mark(op, false, unmarked);
+		set_mark(op, false, mark_gone);
 	else
 		unmarked(op);
 }
@@ -361,11 +377,18 @@ static void abandoned(struct scsi_task *t)
 	task_finish(t);
 }
 
-/* From here on it will be known of, whatever happens. */
+/* From here on it will be known of, whatever happens; if not, half of it would pass for all of it
+ * after a crash. */
 static void begun(struct medium_op *op)
 {
 	struct scsi_task *t = op->task;
 
+	if (op->mark_error) {
+		op->not_begun = true;
+		op->status = TGT_BS_ERR_HARDWARE;
+		unmarked(op);
+		return;
+	}
 	if (op->immed && t) {
 		op->task = NULL;
 		t->abandon = NULL;

@@ -51,6 +51,7 @@ struct medium_op {
 	uint64_t total;
 	uint32_t status; /* enum tgt_bs_status, the first that was not TGT_BS_OK */
 	bool interrupted;
+	bool not_begun; /* the mark can't be kept */
 
 	struct store_request store;
 	void *module_data;
@@ -62,6 +63,7 @@ struct medium_op {
 	/* the mark in the state directory */
 	struct work work;
 	bool keep_mark;
+	int mark_error;
 	char key[STATE_KEY_MAX];
 	size_t mark_len;
 	uint8_t mark[MEDIUM_MARK_MAX];

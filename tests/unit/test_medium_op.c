@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The operations of FORMAT UNIT and SANITIZE: how they go over the medium, what others hear of them
  * meanwhile, and what aborts, resets, failures and the end of the daemon do to them. */
+#include <stdio.h>
+#include <unistd.h>
+
 #include "disk_fixture.h"
 #include "scsi/core.h"
 #include "scsi/medium_op.h"
@@ -413,6 +416,56 @@ static void busy_is_asked_again(void **state)
 	disk_close(d);
 }
 
+/* One that couldn't be remembered isn't begun: after a crash half of it would pass for all of it.
+ */
+static void without_a_mark_nothing_begins(void **state)
+{
+	const char *dir = temp_path("gone");
+	struct disk *d;
+
+	(void)state;
+	assert_int_equal(state_set_directory(dir), 0);
+	d = disk_open(&thick);
+	fill(d);
+	assert_int_equal(rmdir(dir), 0);
+	erase(d, IMMED);
+	assert_sense(d, KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE);
+	format(d);
+	assert_sense(d, KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE);
+	assert_int_equal(d->nr_log, 0);
+	assert_all(d, 0xaa);
+	assert_good(d, ready(d));
+	disk_close(d);
+	assert_int_equal(state_set_directory(NULL), 0);
+}
+
+/* A mark that can't be taken away would make the next start of the daemon refuse the medium. */
+static void a_mark_that_stays_is_a_failure(void **state)
+{
+	const char *dir = temp_path("fixed");
+	struct disk *d;
+
+	(void)state;
+	assert_int_equal(state_set_directory(dir), 0);
+	d = disk_open(&thick);
+	fill(d);
+	d->hold_op = TGT_BS_WRITE;
+	start_format(d);
+	disk_wait_held(d);
+	assert_int_equal(rename(dir, temp_path("elsewhere")), 0);
+	assert_string_equal(temp_file("fixed", 1), dir); /* no directory any more */
+	d->message.fn = run_call;
+	d->call = release_held;
+	reactor_send(reactor_get(0), &d->message);
+	sem_wait(&d->done);
+	sem_wait(&d->done);
+	assert_sense(d, KEY_MEDIUM_ERROR, ASC_FORMAT_COMMAND_FAILED);
+	ready(d);
+	assert_sense(d, KEY_MEDIUM_ERROR, ASC_MEDIUM_FORMAT_CORRUPTED);
+	disk_close(d);
+	assert_int_equal(state_set_directory(NULL), 0);
+}
+
 /* The LU goes while an operation is on: nothing hangs, and who makes it anew is told. */
 static void an_interrupted_one_is_remembered(void **state)
 {
@@ -470,6 +523,8 @@ int main(void)
 	    cmocka_unit_test(ways_out_of_a_failed_sanitize),
 	    cmocka_unit_test(a_failed_flush_is_sticky),
 	    cmocka_unit_test(busy_is_asked_again),
+	    cmocka_unit_test(without_a_mark_nothing_begins),
+	    cmocka_unit_test(a_mark_that_stays_is_a_failure),
 	    cmocka_unit_test(an_interrupted_one_is_remembered),
 	};
 

@@ -86,7 +86,7 @@ def test_opcodes_luns_and_mode_pages(guest: Guest, unit: Unit, disk: Device) -> 
     assert re.findall(r"\b[0-9a-f]{16}\b", tool("sg_luns")) == [f"{lun:04x}{0:012x}" for lun in (0, 1, 2)]
     tool("sg_turs")
     modes = tool("sg_modes", "--all")
-    assert "Caching, page_control: current 00 08 12 04" in modes and "WP=0, DpoFua=1" in modes
+    assert "Caching, page_control: current 00 88 12 04" in modes and "WP=0, DpoFua=1" in modes
 
 
 @each_store

@@ -171,13 +171,12 @@ def test_prevention_ends(drive: Unit, end: Callable[[Session, Session], None]) -
 # -- by the operator
 
 
-@pytest.mark.variants("storing")
+@pytest.mark.variants("file")
 def test_exchange(new_unit: Callable[..., Unit], variant: Variant, update: Update, other: Path) -> None:
     """Another file is another medium: every nexus is told, size and content are the new ones, what was written is on the
     old one, and reservations belong to the unit and stay."""
     unit = new_unit(Variant(variant.module, block_size=variant.block_size, removable=True), size=4 * MIB)
-    if unit.path is None:
-        pytest.skip("it has no path")
+    assert unit.path is not None
     block = unit.block_size
     with unit.login() as first, unit.login() as second:
         assert first.execute(scsi.persistent_out(0), data_out=scsi.persistent_parameters(0, 7)).good

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 #define TGT_BS_ABI_MAJOR 0
-#define TGT_BS_ABI_MINOR 3
+#define TGT_BS_ABI_MINOR 4
 
 struct tgt_bs_lu;      /* the host's: the logical unit that a store serves */
 struct tgt_bs_reactor; /* the host's: one event loop thread */
@@ -63,6 +63,13 @@ enum tgt_bs_thread_model { TGT_BS_REACTOR = 1, TGT_BS_WORKER = 2 };
 #define TGT_BS_NEEDS_PATH (1u << 10)  /* open() needs a path; the host refuses a LUN without one */
 #define TGT_BS_FLAG_SYNC (1u << 11)   /* accepts TGT_BS_OPEN_SYNC (bsoflags sync) */
 #define TGT_BS_FLAG_DIRECT (1u << 12) /* accepts TGT_BS_OPEN_DIRECT (bsoflags direct) */
+/* tape, since 0.4 */
+#define TGT_BS_CAN_REVERSE (1u << 13)      /* honours TGT_BS_REQ_REVERSE */
+#define TGT_BS_CAN_LOCATE_FILE (1u << 14)  /* LOCATE by filemarks, and to the end of data */
+#define TGT_BS_CAN_COMPRESS (1u << 15)     /* honours TGT_BS_CODEC_COMPRESS */
+#define TGT_BS_CAN_ENCRYPT (1u << 16)      /* the other TGT_BS_CODEC_* flags; has TAPE_NEXT */
+#define TGT_BS_CAN_SET_CAPACITY (1u << 17) /* has TAPE_SET_CAPACITY */
+#define TGT_BS_CAN_APPEND_ONLY (1u << 18)  /* honours TGT_BS_REQ_APPEND */
 
 /* What a request asks for. */
 enum tgt_bs_op {
@@ -91,13 +98,19 @@ enum tgt_bs_op {
 				 * record_size records.  What followed on the tape is gone */
 	TGT_BS_TAPE_WRITE_FILEMARKS = 34, /* count of them; durable without REQ_IMMED */
 	TGT_BS_TAPE_SPACE = 35,    /* space_code, count signed; residue: what was not spaced over */
-	TGT_BS_TAPE_LOCATE = 36,   /* to object offset in partition */
+	TGT_BS_TAPE_LOCATE = 36,   /* to object offset in partition; space_code FILEMARKS: behind
+				    * the filemark offset (0: the partition's beginning);
+				    * END_OF_DATA: there */
 	TGT_BS_TAPE_REWIND = 37,   /* durable, then to object 0 of partition 0 or the current one */
 	TGT_BS_TAPE_POSITION = 38, /* only fills the position fields */
 	TGT_BS_TAPE_ERASE = 39,    /* from here; TGT_BS_REQ_LONG: to the end of the partition */
 	TGT_BS_TAPE_LOAD = 40,
 	TGT_BS_TAPE_UNLOAD = 41, /* durable, then out */
-	TGT_BS_TAPE_FORMAT = 42, /* count partitions, of equal size */
+	TGT_BS_TAPE_FORMAT = 42, /* count partitions, of sizes[] bytes, or of equal size */
+	/* since 0.4 */
+	TGT_BS_TAPE_NEXT = 43,         /* fills *record with what stands behind the position */
+	TGT_BS_TAPE_SET_CAPACITY = 44, /* empties the medium, which then has offset bytes, at most
+					* what it was made with */
 
 	/* passthrough */
 	TGT_BS_CDB = 64,  /* cdb, cdb_len, data direction by flags, iov and length, timeout_ms */
@@ -119,6 +132,10 @@ enum tgt_bs_space_code {
 #define TGT_BS_REQ_LONG (1u << 4)      /* tape ERASE: the rest of the partition */
 #define TGT_BS_REQ_DATA_IN (1u << 5)   /* CDB: the device sends data into iov */
 #define TGT_BS_REQ_DATA_OUT (1u << 6)  /* CDB: the device receives data from iov */
+/* tape, since 0.4 */
+#define TGT_BS_REQ_REVERSE                                                                         \
+	(1u << 7)                   /* READ: the record before the position, and to its beginning */
+#define TGT_BS_REQ_APPEND (1u << 8) /* WRITE, WRITE_FILEMARKS, ERASE: at the end of data only */
 
 /* How a request ended.  Only the host turns this into SCSI status and sense. */
 enum tgt_bs_status {
@@ -149,7 +166,13 @@ enum tgt_bs_status {
 	TGT_BS_ERR_EARLY_WARNING = 34, /* written; the end of the partition is near */
 	TGT_BS_ERR_END_OF_MEDIUM = 35, /* not written: the partition is full */
 	TGT_BS_ERR_BEGINNING = 36,     /* beginning of the partition met while spacing backwards */
-	TGT_BS_ERR_RECORD_LENGTH = 37  /* fixed-size READ met a record of another size (info) */
+	TGT_BS_ERR_RECORD_LENGTH = 37, /* fixed-size READ met a record of another size (info) */
+	/* since 0.4; the tape still stands before the record */
+	TGT_BS_ERR_ENCRYPTED = 38,     /* the record is encrypted, and the codec doesn't decrypt */
+	TGT_BS_ERR_WRONG_KEY = 39,     /* the record was encrypted with another key */
+	TGT_BS_ERR_NOT_ENCRYPTED = 40, /* the codec wants encrypted records only */
+	TGT_BS_ERR_INTEGRITY = 41, /* decrypted with its key, the record isn't what was written */
+	TGT_BS_ERR_OVERWRITE = 42  /* write-once medium, or REQ_APPEND: not at the end of data */
 };
 
 #define TGT_BS_WOULD_BLOCK 1 /* returned by submit(): call again on a worker */
@@ -162,6 +185,41 @@ struct tgt_bs_extent {
 	uint32_t reserved;
 };
 #define TGT_BS_EXTENT_MAPPED (1u << 0) /* else deallocated, and reads as zeroes */
+
+/*
+ * How the records of a READ or WRITE are kept on a tape, since 0.4.  It is the host's until the
+ * request completes; a module keeps no copy of the key.
+ */
+#define TGT_BS_KEY_SIZE 32 /* AES-256-GCM */
+#define TGT_BS_KAD_MAX 64
+struct tgt_bs_codec {
+	uint32_t struct_size;
+	uint32_t flags; /* TGT_BS_CODEC_* */
+	uint8_t key[TGT_BS_KEY_SIZE];
+	/* key-associated data, kept with each record that is encrypted: the first is neither
+	 * authenticated nor secret, the second is authenticated */
+	uint32_t ukad_len, akad_len;
+	uint8_t ukad[TGT_BS_KAD_MAX], akad[TGT_BS_KAD_MAX];
+};
+#define TGT_BS_CODEC_COMPRESS (1u << 0) /* WRITE: what becomes smaller by it */
+#define TGT_BS_CODEC_ENCRYPT (1u << 1)  /* WRITE: with key */
+#define TGT_BS_CODEC_DECRYPT (1u << 2)  /* READ: with key */
+#define TGT_BS_CODEC_MIXED (1u << 3)    /* READ: with DECRYPT also records that aren't encrypted */
+
+/* What an object on a tape is, since 0.4. */
+struct tgt_bs_tape_record {
+	uint32_t struct_size;
+	uint32_t flags;  /* TGT_BS_RECORD_* */
+	uint64_t length; /* bytes, as they were written */
+	uint64_t stored; /* bytes that it takes on the medium */
+	uint32_t ukad_len, akad_len;
+	uint8_t ukad[TGT_BS_KAD_MAX], akad[TGT_BS_KAD_MAX];
+};
+#define TGT_BS_RECORD_FILEMARK (1u << 0)
+#define TGT_BS_RECORD_END_OF_DATA (1u << 1) /* there is none */
+#define TGT_BS_RECORD_COMPRESSED (1u << 2)
+#define TGT_BS_RECORD_ENCRYPTED (1u << 3)
+#define TGT_BS_RECORD_KEY_FITS (1u << 4) /* the key of the request's codec is its key */
 
 /*
  * A request.  The host fills it and owns it, its buffers and module_data until it completes; the
@@ -206,6 +264,13 @@ struct tgt_bs_request {
 	uint32_t sense_len;   /* result */
 	uint32_t scsi_status; /* result: SAM status byte */
 	uint32_t reserved;
+
+	/* tape, since 0.4 */
+	const struct tgt_bs_codec *codec;  /* READ, WRITE, NEXT; NULL: one without flags */
+	const uint64_t *sizes;             /* FORMAT: count of them; NULL: equal */
+	struct tgt_bs_tape_record *record; /* NEXT: filled in */
+	uint64_t stored;     /* result of READ, WRITE: bytes that the records take on the medium */
+	uint64_t pos_remain; /* result of every tape operation: bytes to the partition's end */
 };
 #define TGT_BS_POS_BOP (1u << 0)           /* at the beginning of the partition */
 #define TGT_BS_POS_EOD (1u << 1)           /* at the end of data */
@@ -312,7 +377,8 @@ struct tgt_bs_host {
 	void (*online_changed)(struct tgt_bs_lu *lu, int online);
 };
 
-/* Small durable blobs that live with the medium (optional). */
+/* Small durable blobs that live with the medium (optional).  Of a tape it is the cartridge's memory
+ * (since 0.4): what the host keeps for the drive stays in its files. */
 struct tgt_bs_state_ops {
 	uint32_t struct_size;
 	uint32_t reserved;
@@ -332,6 +398,24 @@ struct tgt_bs_usage {
 	uint32_t reserved;
 	uint64_t used;      /* bytes that are allocated for what the medium holds */
 	uint64_t available; /* bytes that could be allocated now, for it or for others */
+};
+
+/* A tape, since 0.4. */
+enum tgt_bs_medium { TGT_BS_MEDIUM_DATA = 0, TGT_BS_MEDIUM_WORM = 1, TGT_BS_MEDIUM_CLEANING = 2 };
+#define TGT_BS_PARTITIONS_MAX 4
+#define TGT_BS_BARCODE_MAX 33 /* with its NUL */
+struct tgt_bs_tape_info {
+	uint32_t struct_size;
+	uint16_t medium;        /* enum tgt_bs_medium */
+	uint16_t density;       /* density code of the cartridge (SSC-5); 0: none was given */
+	uint32_t nr_partitions; /* now */
+	uint32_t max_partitions;
+	uint64_t size[TGT_BS_PARTITIONS_MAX]; /* of each partition, bytes on the medium */
+	uint64_t used[TGT_BS_PARTITIONS_MAX];
+	uint64_t full_size; /* of the medium, as it was made: SET_CAPACITY may have reduced it */
+	uint32_t reserved;
+	char barcode[TGT_BS_BARCODE_MAX];
+	char padding[3];
 };
 
 /* The descriptor. */
@@ -378,6 +462,10 @@ struct tgt_bs_module {
 
 	/* block, since 0.3; worker thread, may block.  NULL: what is allocated isn't known. */
 	int (*usage)(void *store, struct tgt_bs_usage *usage);
+
+	/* tape, since 0.4; any thread, must not block for long.  -ENOMEDIUM: it is out.  NULL: one
+	 * partition, of geometry's size. */
+	int (*tape_info)(void *store, struct tgt_bs_tape_info *info);
 };
 
 /* The ELF note that the daemon reads before it maps a module. */

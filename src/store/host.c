@@ -493,6 +493,30 @@ void store_cancel(struct store_request *r)
 			  &r->bs);
 }
 
+/* ---- tapes ---- */
+
+int store_tape_info(const struct store *store, struct tgt_bs_tape_info *info)
+{
+	const struct tgt_bs_module *m = &store->module->descriptor;
+	const struct tgt_bs_geometry g = store_geometry(store);
+
+	memset(info, 0, sizeof(*info));
+	info->struct_size = sizeof(*info);
+	if (store->empty)
+		return -ENOMEDIUM;
+	if (m->tape_info)
+		return m->tape_info(store->handle, info);
+	info->nr_partitions = info->max_partitions = 1;
+	info->size[0] = info->full_size = g.size;
+	return g.flags & TGT_BS_GEO_NO_MEDIUM ? -ENOMEDIUM : 0;
+}
+
+const struct tgt_bs_state_ops *store_state_ops(const struct store *store, void **handle)
+{
+	*handle = store->handle;
+	return store->empty ? NULL : store->module->descriptor.state;
+}
+
 /* ---- the host table ---- */
 
 __attribute__((format(printf, 3, 4))) static void host_log(struct tgt_bs_lu *lu, int level,

@@ -102,6 +102,13 @@ bool store_tells_usage(const struct store *store);
 /* Asks on a worker, with done set; the store stays open until that has answered.  A reactor. */
 void store_ask_usage(struct store *store, struct store_usage *asks);
 
+/* A tape and its partitions; also of one whose module doesn't say (one partition).  0, or
+ * -ENOMEDIUM when there is none.  Any thread. */
+int store_tape_info(const struct store *store, struct tgt_bs_tape_info *info);
+/* The blobs that live with the medium (TGT_BS state operations), or NULL; *handle is what they take
+ * first.  They block: on a worker. */
+const struct tgt_bs_state_ops *store_state_ops(const struct store *store, void **handle);
+
 /* The table handed to modules, for the loader. */
 const struct tgt_bs_host *store_host_table(void);
 

@@ -3,302 +3,191 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <isa-l.h>
+#include "bytes.h"
 
-#define MAGIC "tgt-tape"
-#define VERSION 0
-#define HEADER 64
-#define OBJECT 16
-#define MAX_PIECES 128
+#define NAME "tgt-tape"
+#define HEADER_MAGIC 0x74675454u /* "tgTT" */
+#define MEMORY_MAGIC 0x7467544du /* "tgTM" */
 
-#define KIND_RECORD 0x52435244u /* "RCRD" */
-#define KIND_MARK 0x4d41524bu   /* "MARK" */
+/* ---- the header ---- */
 
-static void put32(uint8_t *at, uint32_t v)
+static void encode(const struct image *image, uint8_t content[SLOT_ROOM])
 {
-	for (int i = 3; i >= 0; i--, v >>= 8)
-		at[i] = (uint8_t)v;
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static void put64(uint8_t *at, uint64_t v)
-{
-	put32(at, (uint32_t)(v >> 32));
-	put32(at + 4, (uint32_t)v);
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-	return (uint64_t)get32(at) << 32 | get32(at + 4);
-}
-
-#define CRC_START 0xffffffffu
-
-static uint32_t crc_add(uint32_t crc, const void *data, size_t len)
-{
-	while (len) {
-		size_t part = len < INT_MAX ? len : INT_MAX;
-
-		crc = crc32_iscsi((unsigned char *)(uintptr_t)data, (int)part, crc);
-		data = (const uint8_t *)data + part;
-		len -= part;
+	memset(content, 0, SLOT_ROOM);
+	memcpy(content, NAME, 8);
+	put32(content + 8, TAPE_VERSION);
+	put32(content + 12, image->salt);
+	memcpy(content + 16, image->uuid, 16);
+	put64(content + 32, image->made.size);
+	put16(content + 40, image->made.medium);
+	put16(content + 42, image->made.density);
+	put32(content + 44, image->count);
+	for (uint32_t i = 0; i < image->count; i++) {
+		put64(content + 48 + 16 * (size_t)i, image->partitions[i].start);
+		put64(content + 56 + 16 * (size_t)i, image->partitions[i].size);
 	}
-	return crc;
+	memcpy(content + 112, image->made.barcode, TAPE_BARCODE_MAX);
 }
 
-static uint64_t padded(uint64_t length)
+static bool take_partitions(struct image *image, const uint8_t *content)
 {
-	return (length + OBJECT - 1) & ~(uint64_t)(OBJECT - 1);
-}
+	uint64_t from = DATA_AT;
 
-static uint64_t object_size(uint64_t length)
-{
-	return OBJECT + padded(length);
-}
+	for (uint32_t i = 0; i < image->count; i++) {
+		struct partition *p = &image->partitions[i];
 
-/* ---- all of it or an error ---- */
-
-static int read_all(int fd, void *buf, size_t len, uint64_t offset)
-{
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t n = pread(fd, (char *)buf + done, len - done, (off_t)(offset + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EBADMSG;
-		done += (size_t)n;
+		p->start = get64(content + 48 + 16 * (size_t)i);
+		p->size = get64(content + 56 + 16 * (size_t)i);
+		if (p->start < from || p->start % OBJECT_ALIGN || p->start > TAPE_SIZE_MAX ||
+		    p->size > TAPE_SIZE_MAX)
+			return false;
+		from = partition_limit(p);
 	}
+	return true;
+}
+
+/* NULL, or why it can't be. */
+static const char *decode(struct image *image, const uint8_t content[SLOT_ROOM])
+{
+	if (memcmp(content, NAME, 8) != 0)
+		return "its header is not a tape's";
+	image->version = get32(content + 8);
+	if (image->version != TAPE_VERSION)
+		return "a tape image of a later format version";
+	image->salt = get32(content + 12);
+	memcpy(image->uuid, content + 16, 16);
+	image->made.size = get64(content + 32);
+	image->made.medium = get16(content + 40);
+	image->made.density = get16(content + 42);
+	image->count = get32(content + 44);
+	memcpy(image->made.barcode, content + 112, TAPE_BARCODE_MAX);
+	image->made.barcode[TAPE_BARCODE_MAX - 1] = '\0';
+	if (!image->count || image->count > TAPE_PARTITIONS_MAX || !take_partitions(image, content))
+		return "its partitions can't be";
+	return NULL;
+}
+
+static const char *unknown(const struct image *image)
+{
+	uint8_t head[64];
+
+	if (read_all(image->fd, head, sizeof(head), 0))
+		return "not a tape image";
+	if (memcmp(head, NAME, 8) == 0)
+		return "a tape image of format version 0, which was never released";
+	/* the first block of stgt's images: number and offset 0, type 10h */
+	if (get32(head + 12) == 0x10 && !get64(head + 16) && !get64(head + 32))
+		return "perhaps a tape of stgt's: tgtimg converts them";
+	return "not a tape image (an empty file would become one)";
+}
+
+/* ---- partitions ---- */
+
+static void set_up(struct image *image)
+{
+	for (uint32_t i = 0; i < image->count; i++) {
+		struct partition *p = &image->partitions[i];
+
+		p->fd = image->fd;
+		p->id = i;
+		p->salt = image->salt;
+		p->is_last = i + 1 == image->count;
+		partition_init(p);
+	}
+}
+
+static void tear_down(struct image *image)
+{
+	for (uint32_t i = 0; i < image->count; i++)
+		partition_free(&image->partitions[i]);
+	image->count = 0;
+}
+
+static int plan(struct image *image, uint32_t count, const uint64_t *sizes, uint64_t size)
+{
+	uint64_t at = DATA_AT;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct partition *p = &image->partitions[i];
+		uint64_t own = sizes ? sizes[i] : size / count;
+
+		memset(p, 0, sizeof(*p));
+		p->start = at;
+		p->size = own;
+		at = (partition_limit(p) + SLOT - 1) & ~(uint64_t)(SLOT - 1);
+	}
+	image->count = count;
 	return 0;
 }
 
-static void advance(struct iovec **iov, int *count, size_t n)
+static bool can_be(uint32_t count, const uint64_t *sizes, uint64_t size)
 {
-	while (*count && n >= (*iov)->iov_len) {
-		n -= (*iov)->iov_len;
-		(*iov)++;
-		(*count)--;
+	if (!count || count > TAPE_PARTITIONS_MAX || size > TAPE_SIZE_MAX)
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t own = sizes ? sizes[i] : size / count;
+
+		if (own < TAPE_SIZE_MIN || own > TAPE_SIZE_MAX)
+			return false;
 	}
-	if (*count) {
-		(*iov)->iov_base = (char *)(*iov)->iov_base + n;
-		(*iov)->iov_len -= n;
-	}
+	return true;
 }
 
-static int write_all(int fd, struct iovec *iov, int count, uint64_t offset)
+/* A new salt makes everything that was there before invalid, checkpoints too. */
+static int new_salt(struct image *image)
 {
-	advance(&iov, &count, 0);
-	while (count) {
-		ssize_t n = pwritev(fd, iov, count, (off_t)offset);
+	uint32_t salt;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -ENOSPC;
-		offset += (uint64_t)n;
-		advance(&iov, &count, (size_t)n);
-	}
+	do {
+		if (getrandom(&salt, sizeof(salt), 0) != (ssize_t)sizeof(salt))
+			return -EIO;
+	} while (salt == image->salt || !salt);
+	image->salt = salt;
 	return 0;
 }
 
-/* The pieces of a slice; returns how many, or -E2BIG. */
-static int slice_pieces(const struct slice *slice, struct iovec *pieces, int room)
+static int write_header(struct image *image)
 {
-	uint64_t skip = slice->offset, left = slice->length;
-	int count = 0;
+	uint8_t content[SLOT_ROOM];
+	int err;
 
-	for (uint32_t i = 0; i < slice->iovcnt && left; i++) {
-		struct iovec piece = slice->iov[i];
-
-		if (skip >= piece.iov_len) {
-			skip -= piece.iov_len;
-			continue;
-		}
-		piece.iov_base = (char *)piece.iov_base + skip;
-		piece.iov_len -= skip;
-		skip = 0;
-		if (piece.iov_len > left)
-			piece.iov_len = left;
-		left -= piece.iov_len;
-		if (count == room)
-			return -E2BIG;
-		pieces[count++] = piece;
-	}
-	return count;
+	encode(image, content);
+	err = slot_write(image->fd, &image->header, content);
+	return !err && fdatasync(image->fd) ? -errno : err;
 }
 
-/* ---- objects ---- */
-
-static uint32_t header_crc(const uint8_t *header, uint64_t number)
+static int empty_file(const struct image *image)
 {
-	uint8_t n[8];
-
-	put64(n, number);
-	return ~crc_add(crc_add(CRC_START, header, 12), n, sizeof(n));
+	return ftruncate(image->fd, DATA_AT) ? -errno : 0;
 }
 
-static int read_header(const struct image *image, uint64_t number, uint64_t offset, uint8_t *header)
+int image_format(struct image *image, uint32_t count, const uint64_t *sizes, uint64_t size)
 {
-	int err = read_all(image->fd, header, OBJECT, offset);
-	uint32_t kind = get32(header), length = get32(header + 4);
+	uint64_t sequences[TAPE_PARTITIONS_MAX] = {0};
+	uint32_t before = image->count;
+	int err;
 
+	if (!can_be(count, sizes, size))
+		return -EINVAL;
+	for (uint32_t i = 0; i < before; i++)
+		sequences[i] = image->partitions[i].slots.sequence;
+	err = new_salt(image);
 	if (err)
 		return err;
-	if (get32(header + 12) != header_crc(header, number) || length > IMAGE_RECORD_MAX ||
-	    (kind != KIND_RECORD && (kind != KIND_MARK || length)))
-		return -EBADMSG;
-	return 0;
-}
-
-int image_stat(const struct image *image, uint64_t number, bool *is_mark, uint32_t *length)
-{
-	uint8_t header[OBJECT];
-	int err = read_header(image, number, index_offset(&image->index, number), header);
-
-	if (err)
-		return err;
-	*is_mark = get32(header) == KIND_MARK;
-	*length = get32(header + 4);
-	return 0;
-}
-
-/* The CRC of what is in the file only, behind what somebody took. */
-static int add_rest(const struct image *image, uint64_t offset, uint64_t length, uint32_t *crc)
-{
-	uint8_t buf[16384];
-
-	while (length) {
-		size_t part = length < sizeof(buf) ? (size_t)length : sizeof(buf);
-		int err = read_all(image->fd, buf, part, offset);
-
-		if (err)
-			return err;
-		*crc = crc_add(*crc, buf, part);
-		offset += part;
-		length -= part;
-	}
-	return 0;
-}
-
-int image_read(const struct image *image, uint64_t number, const struct slice *into)
-{
-	uint64_t at = index_offset(&image->index, number);
-	struct iovec pieces[MAX_PIECES];
-	struct slice take = *into;
-	uint8_t header[OBJECT];
-	uint32_t crc = CRC_START;
-	uint64_t length;
-	int err = read_header(image, number, at, header), count;
-
-	if (err)
-		return err;
-	length = get32(header + 4);
-	if (take.length > length)
-		take.length = length;
-	count = slice_pieces(&take, pieces, MAX_PIECES);
-	if (count < 0)
-		return count;
-	at += OBJECT;
-	for (int i = 0; i < count; i++) {
-		err = read_all(image->fd, pieces[i].iov_base, pieces[i].iov_len, at);
-		if (err)
-			return err;
-		crc = crc_add(crc, pieces[i].iov_base, pieces[i].iov_len);
-		at += pieces[i].iov_len;
-	}
-	err = add_rest(image, at, length - take.length, &crc);
-	if (err)
-		return err;
-	return ~crc == get32(header + 8) ? 0 : -EBADMSG;
-}
-
-bool image_has_room(const struct image *image, uint64_t length)
-{
-	uint64_t end = index_offset(&image->index, image->index.nr);
-
-	return end <= image->capacity && object_size(length) <= image->capacity - end;
-}
-
-/* Whatever is behind the last object goes, so that no part of it is ever taken for one.  Not before
- * something is written: until then it may be worth saving. */
-static int cut_rest(struct image *image)
-{
-	if (ftruncate(image->fd, (off_t)index_offset(&image->index, image->index.nr)))
-		return -errno;
-	image->rest = false;
-	return 0;
-}
-
-static int append(struct image *image, uint32_t kind, const struct slice *data)
-{
-	static const uint8_t zeroes[OBJECT];
-	uint64_t number = image->index.nr, at = index_offset(&image->index, number);
-	struct iovec pieces[MAX_PIECES + 2];
-	uint8_t header[OBJECT];
-	uint32_t crc = CRC_START;
-	int err = 0, count = slice_pieces(data, pieces + 1, MAX_PIECES);
-
-	if (count < 0)
-		return count;
-	if (image->rest && (err = cut_rest(image)))
-		return err;
-	for (int i = 1; i <= count; i++)
-		crc = crc_add(crc, pieces[i].iov_base, pieces[i].iov_len);
-	put32(header, kind);
-	put32(header + 4, (uint32_t)data->length);
-	put32(header + 8, ~crc);
-	put32(header + 12, header_crc(header, number));
-	pieces[0] = (struct iovec){header, OBJECT};
-	pieces[count + 1] =
-	    (struct iovec){(void *)(uintptr_t)zeroes, padded(data->length) - data->length};
-	err = write_all(image->fd, pieces, count + 2, at);
-	if (!err)
-		err =
-		    index_append(&image->index, kind == KIND_MARK, at + object_size(data->length));
-	if (err) {
-		image->rest = true;
-		cut_rest(image);
-	}
-	return err;
-}
-
-int image_append_record(struct image *image, const struct slice *data)
-{
-	return append(image, KIND_RECORD, data);
-}
-
-int image_append_mark(struct image *image)
-{
-	return append(image, KIND_MARK, &(struct slice){0});
-}
-
-int image_cut(struct image *image, uint64_t number)
-{
-	if (number == image->index.nr)
-		return 0;
-	if (ftruncate(image->fd, (off_t)index_offset(&image->index, number)))
-		return -errno;
-	index_cut(&image->index, number);
-	image->rest = false;
-	return 0;
-}
-
-int image_flush(const struct image *image)
-{
-	return fdatasync(image->fd) ? -errno : 0;
+	tear_down(image);
+	plan(image, count, sizes, size);
+	set_up(image);
+	for (uint32_t i = 0; i < count; i++) /* what is there has the old salt */
+		image->partitions[i].slots.sequence = sequences[i];
+	err = write_header(image);
+	return err ? err : empty_file(image);
 }
 
 /* ---- opening ---- */
@@ -309,74 +198,16 @@ static int fail(char *error, size_t size, int err, const char *path, const char 
 	return err;
 }
 
-static int write_header(struct image *image, uint64_t capacity)
+/* The header is written twice, so that a file begins like a tape's. */
+static int make_new(struct image *image, const struct tape_made *made)
 {
-	uint8_t header[HEADER] = {0};
-	struct iovec piece = {header, HEADER};
 	int err;
 
-	memcpy(header, MAGIC, 8);
-	put32(header + 8, VERSION);
-	put32(header + 12, HEADER);
-	put64(header + 16, capacity);
-	put32(header + 60, ~crc_add(CRC_START, header, 60));
-	image->capacity = capacity;
-	err = write_all(image->fd, &piece, 1, 0);
-	return err ? err : image_flush(image);
-}
-
-static const char *check_header(struct image *image)
-{
-	uint8_t header[HEADER];
-
-	if (read_all(image->fd, header, HEADER, 0) || memcmp(header, MAGIC, 8) != 0)
-		return "not a tape image (an empty file would become one)";
-	if (get32(header + 8) != VERSION)
-		return "a tape image of another format version";
-	if (get32(header + 60) != ~crc_add(CRC_START, header, 60) || get32(header + 12) != HEADER)
-		return "its header is damaged";
-	image->capacity = get64(header + 16);
-	return NULL;
-}
-
-/* Builds the index: up to the end of the file, or to the first object that isn't whole. */
-static int scan(struct image *image, uint64_t size)
-{
-	uint64_t at = HEADER;
-	uint8_t header[OBJECT];
-	int err;
-
-	while (at + OBJECT <= size) {
-		uint64_t end;
-
-		err = read_header(image, image->index.nr, at, header);
-		if (err == -EBADMSG)
-			break;
-		if (err)
-			return err;
-		end = at + object_size(get32(header + 4));
-		if (end > size)
-			break;
-		err = index_append(&image->index, get32(header) == KIND_MARK, end);
-		if (err)
-			return err;
-		at = end;
-	}
-	return 0;
-}
-
-/* The last record may have been under way when the power went. */
-static int check_last(struct image *image)
-{
-	uint64_t last = image->index.nr - 1;
-	int err;
-
-	if (!image->index.nr)
-		return 0;
-	err = image_read(image, last, &(struct slice){0});
-	if (err == -EBADMSG)
-		index_cut(&image->index, last);
-	return err == -EBADMSG ? 0 : err;
+	image->made = *made;
+	if (getrandom(image->uuid, sizeof(image->uuid), 0) != (ssize_t)sizeof(image->uuid))
+		return -EIO;
+	err = image_format(image, 1, NULL, made->size);
+	return err ? err : write_header(image);
 }
 
 static int open_fd(struct image *image, const char *path, bool sync, char *error, size_t size)
@@ -392,9 +223,43 @@ static int open_fd(struct image *image, const char *path, bool sync, char *error
 	return 0;
 }
 
-static int load(struct image *image, const char *path, uint64_t capacity, char *error, size_t size)
+static int load_partitions(struct image *image, const char *path, char *error, size_t size)
 {
-	const char *why = NULL;
+	set_up(image);
+	for (uint32_t i = 0; i < image->count; i++) {
+		int err = partition_load(&image->partitions[i]);
+
+		if (err)
+			return fail(error, size, err, path, NULL);
+	}
+	return 0;
+}
+
+static int load(struct image *image, const char *path, char *error, size_t size)
+{
+	uint8_t content[SLOT_ROOM];
+	uint8_t ignored[SLOT_ROOM];
+	const char *why;
+	int err = slot_read(image->fd, &image->header, content);
+
+	if (err == -ENOENT)
+		return fail(error, size, -EINVAL, path, unknown(image));
+	if (err)
+		return fail(error, size, err, path, NULL);
+	why = decode(image, content);
+	if (why) {
+		image->count = 0;
+		return fail(error, size, -EINVAL, path, why);
+	}
+	err = slot_read(image->fd, &image->memory, ignored);
+	if (err && err != -ENOENT)
+		return fail(error, size, err, path, NULL);
+	return load_partitions(image, path, error, size);
+}
+
+static int take_file(struct image *image, const char *path, const struct tape_made *make,
+		     char *error, size_t size)
+{
 	struct stat st;
 	int err;
 
@@ -402,43 +267,62 @@ static int load(struct image *image, const char *path, uint64_t capacity, char *
 		return fail(error, size, -errno, path, NULL);
 	if (!S_ISREG(st.st_mode))
 		return fail(error, size, -EINVAL, path, "not a regular file");
-	if (!st.st_size && image->readonly)
+	if (st.st_size)
+		return load(image, path, error, size);
+	if (image->readonly || !make)
 		return fail(error, size, -EINVAL, path, "empty, and may not be written to");
-	if (!st.st_size) {
-		err = write_header(image, capacity);
-		return err ? fail(error, size, err, path, NULL) : 0;
-	}
-	why = check_header(image);
-	if (why)
-		return fail(error, size, -EINVAL, path, why);
-	err = scan(image, (uint64_t)st.st_size);
-	if (!err)
-		err = check_last(image);
-	if (err)
-		return fail(error, size, err, path, NULL);
-	image->rest = index_offset(&image->index, image->index.nr) != (uint64_t)st.st_size;
-	return 0;
+	err = make_new(image, make);
+	return err ? fail(error, size, err, path,
+			  err == -EINVAL ? "a tape has at least 1 MiB" : NULL)
+		   : 0;
 }
 
-int image_open(struct image *image, const char *path, bool readonly, bool sync, uint64_t capacity,
-	       char *error, size_t error_size)
+static void begin(struct image *image, bool readonly)
+{
+	memset(image, 0, sizeof(*image));
+	image->fd = -1;
+	image->readonly = readonly;
+	image->header =
+	    (struct slot_pair){.at = {HEADER_AT(0), HEADER_AT(1)}, .magic = HEADER_MAGIC};
+	image->memory =
+	    (struct slot_pair){.at = {MEMORY_AT(0), MEMORY_AT(1)}, .magic = MEMORY_MAGIC};
+}
+
+int image_open(struct image *image, const char *path, bool readonly, bool sync,
+	       const struct tape_made *make, char *error, size_t error_size)
 {
 	int err;
 
-	*image = (struct image){.fd = -1, .readonly = readonly};
+	begin(image, readonly);
 	err = open_fd(image, path, sync, error, error_size);
-	if (!err && index_init(&image->index, HEADER))
-		err = fail(error, error_size, -ENOMEM, path, NULL);
 	if (!err)
-		err = load(image, path, capacity, error, error_size);
+		err = take_file(image, path, make, error, error_size);
 	if (err)
 		image_close(image);
 	return err;
 }
 
+int image_make(const char *path, const struct tape_made *made, char *error, size_t error_size)
+{
+	struct image image;
+	int err;
+
+	begin(&image, false);
+	image.fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	if (image.fd < 0)
+		return fail(error, error_size, -errno, path, NULL);
+	err = make_new(&image, made);
+	image_close(&image);
+	if (!err)
+		return 0;
+	unlink(path);
+	return fail(error, error_size, err, path,
+		    err == -EINVAL ? "a tape has at least 1 MiB" : NULL);
+}
+
 void image_close(struct image *image)
 {
-	index_free(&image->index);
+	tear_down(image);
 	if (image->fd >= 0)
 		close(image->fd);
 	image->fd = -1;

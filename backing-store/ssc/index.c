@@ -5,131 +5,214 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_ROOM 1024
+#define FIRST_ROOM 64
 
-static int reserve(uint64_t **array, size_t *room, uint64_t need)
-{
-	size_t more = *room ? *room * 2 : FIRST_ROOM;
-	uint64_t *bigger;
-
-	if (need <= *room)
-		return 0;
-	bigger = realloc(*array, more * sizeof(**array));
-	if (!bigger)
-		return -ENOMEM;
-	*array = bigger;
-	*room = more;
-	return 0;
-}
-
-int index_init(struct index *index, uint64_t offset)
+void index_init(struct index *index,
+		int (*load)(void *arg, uint64_t block, uint64_t entries[INDEX_ENTRIES]), void *arg)
 {
 	memset(index, 0, sizeof(*index));
-	if (reserve(&index->offsets, &index->offsets_room, 1))
-		return -ENOMEM;
-	index->offsets[0] = offset;
-	return 0;
+	index->load = load;
+	index->arg = arg;
 }
 
 void index_free(struct index *index)
 {
-	free(index->offsets);
-	free(index->marks);
+	for (unsigned i = 0; i < INDEX_CACHE; i++)
+		free(index->cache[i].entries);
+	free(index->blocks);
+	index->blocks = NULL;
+	memset(index->cache, 0, sizeof(index->cache));
 }
 
-int index_append(struct index *index, bool is_mark, uint64_t end)
+void index_clear(struct index *index)
 {
-	if (reserve(&index->offsets, &index->offsets_room, index->nr + 2))
-		return -ENOMEM;
-	if (is_mark && reserve(&index->marks, &index->marks_room, index->nr_marks + 1))
-		return -ENOMEM;
-	if (is_mark)
-		index->marks[index->nr_marks++] = index->nr;
-	index->offsets[++index->nr] = end;
+	index->nr = index->nr_marks = index->nr_blocks = index->open_marks_before = 0;
+	for (unsigned i = 0; i < INDEX_CACHE; i++)
+		index->cache[i].block = 0;
+}
+
+void index_append(struct index *index, uint64_t entry)
+{
+	index->open[index->nr - index->nr_blocks * INDEX_ENTRIES] = entry;
+	index->nr++;
+	index->nr_marks += entry_is_mark(entry);
+}
+
+int index_add_block(struct index *index, uint64_t offset, uint64_t marks_before)
+{
+	if (index->nr_blocks == index->room) {
+		uint64_t room = index->room ? index->room * 2 : FIRST_ROOM;
+		struct index_block *bigger =
+		    reallocarray(index->blocks, (size_t)room, sizeof(*bigger));
+
+		if (!bigger)
+			return -ENOMEM;
+		index->blocks = bigger;
+		index->room = room;
+	}
+	index->blocks[index->nr_blocks++] = (struct index_block){offset, marks_before};
 	return 0;
 }
 
-void index_cut(struct index *index, uint64_t number)
+int index_close_block(struct index *index, uint64_t offset)
 {
-	index->nr_marks = index_marks_before(index, number);
-	index->nr = number;
+	int err = index_add_block(index, offset, index->open_marks_before);
+
+	if (!err)
+		index->open_marks_before = index->nr_marks;
+	return err;
 }
 
-uint64_t index_marks_before(const struct index *index, uint64_t number)
+/* ---- blocks in memory ---- */
+
+static struct index_cached *victim(struct index *index)
 {
-	uint64_t low = 0, high = index->nr_marks;
+	struct index_cached *oldest = &index->cache[0];
+
+	for (unsigned i = 1; i < INDEX_CACHE; i++)
+		if (index->cache[i].used < oldest->used)
+			oldest = &index->cache[i];
+	return oldest;
+}
+
+static int load(struct index *index, uint64_t block, const uint64_t **entries)
+{
+	struct index_cached *c;
+	int err;
+
+	for (unsigned i = 0; i < INDEX_CACHE; i++) {
+		c = &index->cache[i];
+		if (c->block == block + 1) {
+			c->used = ++index->clock;
+			*entries = c->entries;
+			return 0;
+		}
+	}
+	c = victim(index);
+	c->block = 0;
+	if (!c->entries)
+		c->entries = calloc(INDEX_ENTRIES, sizeof(*c->entries));
+	if (!c->entries)
+		return -ENOMEM;
+	err = index->load(index->arg, block, c->entries);
+	if (err)
+		return err;
+	c->block = block + 1;
+	c->used = ++index->clock;
+	*entries = c->entries;
+	return 0;
+}
+
+/* The entries of the block that holds an object; also of the open one. */
+static int entries_of(struct index *index, uint64_t number, const uint64_t **entries)
+{
+	uint64_t block = number / INDEX_ENTRIES;
+
+	if (block < index->nr_blocks)
+		return load(index, block, entries);
+	*entries = index->open;
+	return 0;
+}
+
+int index_entry(struct index *index, uint64_t number, uint64_t *entry)
+{
+	const uint64_t *entries;
+	int err = entries_of(index, number, &entries);
+
+	if (!err)
+		*entry = entries[number % INDEX_ENTRIES];
+	return err;
+}
+
+static uint64_t marks_at_block(const struct index *index, uint64_t block)
+{
+	return block < index->nr_blocks ? index->blocks[block].marks_before
+					: index->open_marks_before;
+}
+
+static uint64_t count_marks(const uint64_t *entries, uint64_t count)
+{
+	uint64_t marks = 0;
+
+	for (uint64_t i = 0; i < count; i++)
+		marks += entry_is_mark(entries[i]);
+	return marks;
+}
+
+int index_marks_before(struct index *index, uint64_t number, uint64_t *marks)
+{
+	uint64_t within = number % INDEX_ENTRIES;
+	const uint64_t *entries;
+	int err;
+
+	if (number == index->nr) {
+		*marks = index->nr_marks;
+		return 0;
+	}
+	*marks = marks_at_block(index, number / INDEX_ENTRIES);
+	if (!within)
+		return 0;
+	err = entries_of(index, number, &entries);
+	if (!err)
+		*marks += count_marks(entries, within);
+	return err;
+}
+
+/* The last block (or the open entries) with at most that many filemarks before it. */
+static uint64_t block_of_mark(const struct index *index, uint64_t mark)
+{
+	uint64_t low = 0, high = index->nr_blocks;
 
 	while (low < high) {
-		uint64_t middle = low + (high - low) / 2;
+		uint64_t middle = low + (high - low + 1) / 2;
 
-		if (index->marks[middle] < number)
-			low = middle + 1;
+		if (marks_at_block(index, middle) <= mark)
+			low = middle;
 		else
-			high = middle;
+			high = middle - 1;
 	}
 	return low;
 }
 
-static enum space_end records_forward(const struct index *index, uint64_t n, uint64_t *position,
-				      uint64_t *left)
+int index_mark(struct index *index, uint64_t mark, uint64_t *number)
 {
-	uint64_t mark = index_marks_before(index, *position);
-	bool has_mark = mark < index->nr_marks;
-	uint64_t records = (has_mark ? index->marks[mark] : index->nr) - *position;
+	uint64_t block = block_of_mark(index, mark), left = mark - marks_at_block(index, block);
+	const uint64_t *entries;
+	int err = entries_of(index, block * INDEX_ENTRIES, &entries);
 
-	if (n <= records) {
-		*position += n;
-		return SPACE_DONE;
+	if (err)
+		return err;
+	for (unsigned i = 0; i < INDEX_ENTRIES; i++) {
+		*number = block * INDEX_ENTRIES + i;
+		if (*number < index->nr && entry_is_mark(entries[i]) && left-- == 0)
+			return 0;
 	}
-	*left = n - records;
-	*position += records + has_mark; /* a filemark is passed over */
-	return has_mark ? SPACE_MARK : SPACE_END;
+	return -EBADMSG; /* the directory and the block say different things */
 }
 
-static enum space_end records_backward(const struct index *index, uint64_t n, uint64_t *position,
-				       uint64_t *left)
+/* The block that the cut goes through becomes the open one. */
+int index_cut(struct index *index, uint64_t number)
 {
-	uint64_t marks = index_marks_before(index, *position);
-	uint64_t records = *position - (marks ? index->marks[marks - 1] + 1 : 0);
+	uint64_t block = number / INDEX_ENTRIES, marks;
+	const uint64_t *entries;
+	int err = index_marks_before(index, number, &marks);
 
-	if (n <= records) {
-		*position -= n;
-		return SPACE_DONE;
+	if (err)
+		return err;
+	if (block < index->nr_blocks && number % INDEX_ENTRIES) {
+		err = load(index, block, &entries);
+		if (err)
+			return err;
+		memcpy(index->open, entries, sizeof(index->open));
 	}
-	*left = n - records;
-	*position -= records + (marks != 0);
-	return marks ? SPACE_MARK : SPACE_BEGINNING;
-}
-
-enum space_end index_space_records(const struct index *index, int64_t count, uint64_t *position,
-				   uint64_t *left)
-{
-	*left = 0;
-	if (count < 0)
-		return records_backward(index, -(uint64_t)count, position, left);
-	return records_forward(index, (uint64_t)count, position, left);
-}
-
-enum space_end index_space_marks(const struct index *index, int64_t count, uint64_t *position,
-				 uint64_t *left)
-{
-	uint64_t before = index_marks_before(index, *position);
-	uint64_t behind = index->nr_marks - before;
-	uint64_t n = count < 0 ? -(uint64_t)count : (uint64_t)count;
-
-	*left = 0;
-	if (!count)
-		return SPACE_DONE;
-	if (count > 0 && n > behind) {
-		*left = n - behind;
-		*position = index->nr;
-		return SPACE_END;
+	if (block < index->nr_blocks) {
+		index->open_marks_before = index->blocks[block].marks_before;
+		index->nr_blocks = block;
+		for (unsigned i = 0; i < INDEX_CACHE; i++)
+			if (index->cache[i].block > block)
+				index->cache[i].block = 0;
 	}
-	if (count < 0 && n > before) {
-		*left = n - before;
-		*position = 0;
-		return SPACE_BEGINNING;
-	}
-	*position = count > 0 ? index->marks[before + n - 1] + 1 : index->marks[before - n];
-	return SPACE_DONE;
+	index->nr = number;
+	index->nr_marks = marks;
+	return 0;
 }

@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A tape: records and filemarks in one file (FORMAT.md).  A worker at a time works on it; what it
- * was asked for last decides where it stands.
+ * A tape: records and filemarks in one file (doc/tape-image.md).  A worker at a time works on it;
+ * what it was asked for last decides where it stands.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <tgt/backing-store.h>
-
-#include "image.h"
+#include "tape.h"
 
 #define EARLY_WARNING_MAX (64ull << 20)
-
-struct tape {
-	pthread_mutex_t lock;
-	struct tgt_bs_lu *lu;
-	struct image image;
-	uint64_t position; /* number of the object in front of which it stands */
-	bool loaded;
-};
 
 static const struct tgt_bs_host *host;
 
@@ -34,16 +23,36 @@ static const struct tgt_bs_option options[NR_OPTIONS] = {
 	    .name = "capacity",
 	    .default_value = "100G",
 	    .help = "bytes that a new tape may hold; one that has a capacity keeps it",
-	    .min = 1 << 20,
-	    .max = INT64_MAX,
+	    .min = TAPE_SIZE_MIN,
+	    .max = TAPE_SIZE_MAX,
 	},
 };
+
+/* What is told once, when a tape comes in. */
+static void tell(struct tape *tape, const char *path)
+{
+	for (uint32_t i = 0; i < tape->image.count; i++) {
+		const struct partition *p = &tape->image.partitions[i];
+
+		if (p->repaired)
+			host->log(tape->lu, TGT_BS_LOG_WARNING,
+				  "%s: partition %u is damaged: what can be read was found without "
+				  "its index; check it with tgtimg",
+				  path, i);
+		if (p->rest && p->is_last)
+			host->log(tape->lu, TGT_BS_LOG_WARNING,
+				  "%s: what follows object %llu of partition %u is not whole and "
+				  "counts as not written",
+				  path, (unsigned long long)p->index.nr, i);
+	}
+}
 
 static int tape_open(const struct tgt_bs_open_args *args, void **store, char *error,
 		     size_t error_size)
 {
 	struct tape *tape = calloc(1, sizeof(*tape));
-	uint64_t capacity = args->size ? args->size : args->values[OPT_CAPACITY].number;
+	struct tape_made made = {.size =
+				     args->size ? args->size : args->values[OPT_CAPACITY].number};
 	int err;
 
 	if (!tape) {
@@ -51,18 +60,16 @@ static int tape_open(const struct tgt_bs_open_args *args, void **store, char *er
 		return -ENOMEM;
 	}
 	err = image_open(&tape->image, args->path, args->flags & TGT_BS_OPEN_READONLY,
-			 args->flags & TGT_BS_OPEN_SYNC, capacity, error, error_size);
+			 args->flags & TGT_BS_OPEN_SYNC, &made, error, error_size);
 	if (err) {
 		free(tape);
 		return err;
 	}
-	if (tape->image.rest)
-		host->log(args->lu, TGT_BS_LOG_WARNING,
-			  "%s: what follows object %llu is not readable and counts as not written",
-			  args->path, (unsigned long long)tape->image.index.nr);
 	pthread_mutex_init(&tape->lock, NULL);
+	tape->host = host;
 	tape->lu = args->lu;
 	tape->loaded = true;
+	tell(tape, args->path);
 	*store = tape;
 	return 0;
 }
@@ -71,6 +78,7 @@ static void tape_close(void *store)
 {
 	struct tape *tape = store;
 
+	codec_free(&tape->codec);
 	image_close(&tape->image);
 	pthread_mutex_destroy(&tape->lock);
 	free(tape);
@@ -80,260 +88,221 @@ static int tape_geometry(void *store, struct tgt_bs_geometry *geometry)
 {
 	struct tape *tape = store;
 
-	geometry->size = tape->image.capacity;
+	pthread_mutex_lock(&tape->lock);
+	geometry->size = tape->image.made.size;
 	geometry->flags = TGT_BS_GEO_VOLATILE_CACHE;
 	if (tape->image.readonly)
 		geometry->flags |= TGT_BS_GEO_READONLY;
-	pthread_mutex_lock(&tape->lock);
 	if (!tape->loaded)
 		geometry->flags |= TGT_BS_GEO_NO_MEDIUM;
 	pthread_mutex_unlock(&tape->lock);
 	return 0;
 }
 
+static int tape_tell(void *store, struct tgt_bs_tape_info *info)
+{
+	struct tape *tape = store;
+	const struct image *image = &tape->image;
+	bool loaded;
+
+	pthread_mutex_lock(&tape->lock);
+	loaded = tape->loaded;
+	info->medium = image->made.medium;
+	info->density = image->made.density;
+	info->nr_partitions = image->count;
+	info->max_partitions = TAPE_PARTITIONS_MAX;
+	info->full_size = image->made.size;
+	memcpy(info->barcode, image->made.barcode, sizeof(info->barcode));
+	for (uint32_t i = 0; i < image->count; i++) {
+		info->size[i] = image->partitions[i].size;
+		info->used[i] = image->partitions[i].end - image->partitions[i].start;
+	}
+	pthread_mutex_unlock(&tape->lock);
+	return loaded ? 0 : -ENOMEDIUM;
+}
+
+/* ---- the cartridge memory ---- */
+
+#define MEMORY_KEY "mam"
+
+static int memory_get(void *store, const char *key, void *buf, size_t *len, uint64_t *version)
+{
+	struct tape *tape = store;
+	int err = -ENOENT;
+
+	*version = 0;
+	pthread_mutex_lock(&tape->lock);
+	if (strcmp(key, MEMORY_KEY) == 0)
+		err = image_memory_read(&tape->image, buf, len, version);
+	pthread_mutex_unlock(&tape->lock);
+	return err;
+}
+
+static int memory_cas(void *store, const char *key, const void *buf, size_t len, uint64_t expected,
+		      uint64_t *version)
+{
+	struct tape *tape = store;
+	int err = -EINVAL;
+
+	pthread_mutex_lock(&tape->lock);
+	if (strcmp(key, MEMORY_KEY) == 0)
+		err = image_memory_write(&tape->image, buf, len, expected, version);
+	pthread_mutex_unlock(&tape->lock);
+	return err;
+}
+
+static const struct tgt_bs_state_ops memory_ops = {
+    .struct_size = sizeof(memory_ops),
+    .get = memory_get,
+    .cas = memory_cas,
+};
+
 /* ---- results ---- */
 
-static uint64_t used(const struct tape *tape, uint64_t position)
+static uint64_t used(struct tape *tape)
 {
-	return index_offset(&tape->image.index, position);
+	struct partition *p = tape_partition(tape);
+	uint64_t offset;
+
+	if (partition_offset(p, tape->position, &offset))
+		return 0; /* its index can't be read, and it isn't the end */
+	return offset - p->start;
 }
 
-static bool is_early_warning(const struct tape *tape)
+uint64_t tape_remaining(struct tape *tape)
 {
-	uint64_t zone = tape->image.capacity / 16;
+	uint64_t size = tape_partition(tape)->size, taken = used(tape);
 
-	if (zone > EARLY_WARNING_MAX)
-		zone = EARLY_WARNING_MAX;
-	return used(tape, tape->position) > tape->image.capacity - zone;
+	return taken < size ? size - taken : 0;
 }
 
-static void set_position(const struct tape *tape, struct tgt_bs_request *r)
+bool tape_is_early_warning(struct tape *tape)
 {
-	r->partition = 0;
+	uint64_t zone = tape_partition(tape)->size / 16;
+
+	return tape_remaining(tape) < (zone < EARLY_WARNING_MAX ? zone : EARLY_WARNING_MAX);
+}
+
+static void set_position(struct tape *tape, struct tgt_bs_request *r)
+{
+	struct partition *p = tape_partition(tape);
+
+	r->partition = tape->partition;
 	r->pos_object = tape->position;
-	r->pos_file = index_marks_before(&tape->image.index, tape->position);
 	r->pos_flags = 0;
+	if (index_marks_before(&p->index, tape->position, &r->pos_file))
+		r->pos_file = 0;
 	if (!tape->position)
 		r->pos_flags |= TGT_BS_POS_BOP;
-	if (tape->position == tape->image.index.nr)
+	if (tape->position == p->index.nr)
 		r->pos_flags |= TGT_BS_POS_EOD;
-	if (is_early_warning(tape))
+	if (tape_is_early_warning(tape))
 		r->pos_flags |= TGT_BS_POS_EARLY_WARNING;
+	r->pos_remain = tape_remaining(tape);
 }
 
-static void fail(struct tape *tape, struct tgt_bs_request *r, int err)
+static bool reads(const struct tgt_bs_request *r)
 {
-	bool reads = r->op == TGT_BS_TAPE_READ;
+	return r->op != TGT_BS_TAPE_WRITE && r->op != TGT_BS_TAPE_WRITE_FILEMARKS &&
+	       r->op != TGT_BS_TAPE_ERASE;
+}
 
-	if (err == -ENOSPC || err == -EDQUOT || err == -EFBIG) {
-		r->status = TGT_BS_ERR_END_OF_MEDIUM;
-		return;
+static enum tgt_bs_status status_of(const struct tgt_bs_request *r, int err)
+{
+	switch (err) {
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EFBIG:
+		return TGT_BS_ERR_END_OF_MEDIUM;
+	case -ENOMEM:
+		return TGT_BS_ERR_BUSY;
+	case CODEC_ENCRYPTED:
+		return TGT_BS_ERR_ENCRYPTED;
+	case CODEC_WRONG_KEY:
+		return TGT_BS_ERR_WRONG_KEY;
+	case CODEC_NOT_ENCRYPTED:
+		return TGT_BS_ERR_NOT_ENCRYPTED;
+	case CODEC_INTEGRITY:
+		return TGT_BS_ERR_INTEGRITY;
+	default:
+		return reads(r) ? TGT_BS_ERR_READ : TGT_BS_ERR_WRITE;
 	}
-	r->status = err == -ENOMEM ? TGT_BS_ERR_BUSY : reads ? TGT_BS_ERR_READ : TGT_BS_ERR_WRITE;
+}
+
+void tape_fail(struct tape *tape, struct tgt_bs_request *r, int err)
+{
+	r->status = status_of(r, err);
 	r->info = tape->position;
-	host->log(tape->lu, TGT_BS_LOG_ERR, "object %llu can't be %s: %s",
-		  (unsigned long long)tape->position, reads ? "read" : "written",
-		  err == -EBADMSG ? "its data are not what was written" : strerror(-err));
+	if (r->status != TGT_BS_ERR_READ && r->status != TGT_BS_ERR_WRITE &&
+	    r->status != TGT_BS_ERR_INTEGRITY)
+		return;
+	host->log(tape->lu, TGT_BS_LOG_ERR, "object %llu of partition %u can't be %s: %s",
+		  (unsigned long long)tape->position, tape->partition,
+		  reads(r) ? "read" : "written",
+		  err == -EBADMSG || err == CODEC_INTEGRITY ? "it is not what was written"
+							    : strerror(-err));
 }
 
-static bool flush(struct tape *tape, struct tgt_bs_request *r)
+bool tape_flush(struct tape *tape, struct tgt_bs_request *r)
 {
-	int err = tape->image.readonly ? 0 : image_flush(&tape->image);
+	for (uint32_t i = 0; i < tape->image.count && !tape->image.readonly; i++) {
+		int err = partition_sync(&tape->image.partitions[i]);
 
-	if (!err)
-		return true;
-	r->status = TGT_BS_ERR_FLUSH;
-	host->log(tape->lu, TGT_BS_LOG_ERR, "flush failed: %s", strerror(-err));
-	return false;
-}
-
-/* ---- reading ---- */
-
-enum read_result { READ_RECORD, READ_ENDED };
-
-/* One record into the request at done; a filemark or another end has set the status. */
-static enum read_result read_one(struct tape *tape, struct tgt_bs_request *r, uint64_t done,
-				 uint64_t room, uint32_t *length)
-{
-	struct slice into = {r->iov, r->iovcnt, done, room};
-	bool is_mark;
-	int err;
-
-	if (tape->position == tape->image.index.nr) {
-		r->status = TGT_BS_ERR_END_OF_DATA;
-		return READ_ENDED;
-	}
-	err = image_stat(&tape->image, tape->position, &is_mark, length);
-	if (!err && !is_mark && !(r->record_size && *length != r->record_size))
-		err = image_read(&tape->image, tape->position, &into);
-	if (err) {
-		fail(tape, r, err);
-		return READ_ENDED;
-	}
-	tape->position++;
-	if (is_mark) {
-		r->status = TGT_BS_ERR_FILEMARK;
-		return READ_ENDED;
-	}
-	if (r->record_size && *length != r->record_size) {
-		r->status = TGT_BS_ERR_RECORD_LENGTH;
-		r->info = *length;
-		return READ_ENDED;
-	}
-	return READ_RECORD;
-}
-
-static void read_records(struct tape *tape, struct tgt_bs_request *r)
-{
-	uint64_t records = r->record_size ? r->length / r->record_size : 1;
-	uint32_t length;
-
-	for (uint64_t i = 0; i < records; i++) {
-		uint64_t room = r->record_size ? r->record_size : r->length;
-
-		r->residue = (int64_t)(records - i);
-		if (read_one(tape, r, r->actual, room, &length) != READ_RECORD)
-			return;
-		r->actual += length;
-	}
-	r->residue = 0;
-}
-
-/* ---- writing ---- */
-
-static bool may_write(const struct tape *tape, struct tgt_bs_request *r)
-{
-	if (tape->image.readonly)
-		r->status = TGT_BS_ERR_WRITE_PROTECTED;
-	return !tape->image.readonly;
-}
-
-/* Appends one object where the tape stands; what followed is gone. */
-static bool write_one(struct tape *tape, struct tgt_bs_request *r, const struct slice *data)
-{
-	int err = image_cut(&tape->image, tape->position);
-
-	if (!err && !image_has_room(&tape->image, data ? data->length : 0))
-		err = -ENOSPC;
-	if (!err)
-		err = data ? image_append_record(&tape->image, data)
-			   : image_append_mark(&tape->image);
-	if (err) {
-		fail(tape, r, err);
+		if (!err)
+			continue;
+		r->status = TGT_BS_ERR_FLUSH;
+		host->log(tape->lu, TGT_BS_LOG_ERR, "flush failed: %s", strerror(-err));
 		return false;
 	}
-	tape->position++;
 	return true;
 }
 
-static void write_objects(struct tape *tape, struct tgt_bs_request *r, uint64_t count,
-			  const struct slice *first)
+/* ---- requests ---- */
+
+static void load(struct tape *tape, struct tgt_bs_request *r)
 {
-	struct slice data = first ? *first : (struct slice){0};
-
-	for (uint64_t i = 0; i < count; i++) {
-		r->residue = (int64_t)(count - i);
-		if (!write_one(tape, r, first ? &data : NULL))
-			return;
-		data.offset += data.length;
-		r->actual += data.length;
-	}
-	r->residue = 0;
-	if (count && is_early_warning(tape))
-		r->status = TGT_BS_ERR_EARLY_WARNING;
-}
-
-static void write_records(struct tape *tape, struct tgt_bs_request *r)
-{
-	uint64_t size = r->record_size ? r->record_size : r->length;
-	struct slice first = {r->iov, r->iovcnt, 0, size};
-
-	if (!may_write(tape, r))
-		return;
-	if (!size || size > IMAGE_RECORD_MAX || r->length % size) {
-		r->status = TGT_BS_ERR_INVALID;
-		return;
-	}
-	write_objects(tape, r, r->length / size, &first);
-}
-
-static void write_marks(struct tape *tape, struct tgt_bs_request *r)
-{
-	if (!may_write(tape, r))
-		return;
-	if (r->count < 0) {
-		r->status = TGT_BS_ERR_INVALID;
-		return;
-	}
-	write_objects(tape, r, (uint64_t)r->count, NULL);
-	if (!(r->flags & TGT_BS_REQ_IMMED))
-		flush(tape, r);
-}
-
-static void erase(struct tape *tape, struct tgt_bs_request *r)
-{
-	int err;
-
-	if (!may_write(tape, r))
-		return;
-	err = image_cut(&tape->image, tape->position);
-	if (err)
-		fail(tape, r, err);
-	else
-		flush(tape, r);
-}
-
-/* One partition: formatting leaves it empty. */
-static void format(struct tape *tape, struct tgt_bs_request *r)
-{
-	if (r->count > 1) {
-		r->status = TGT_BS_ERR_NOT_SUPPORTED;
-		return;
-	}
+	(void)r;
+	tape->loaded = true;
+	tape->partition = 0;
 	tape->position = 0;
-	erase(tape, r);
 }
 
-/* ---- moving ---- */
-
-static void space(struct tape *tape, struct tgt_bs_request *r)
+static void unload(struct tape *tape, struct tgt_bs_request *r)
 {
-	const struct index *index = &tape->image.index;
-	enum space_end end = SPACE_DONE;
-	uint64_t left = 0;
-
-	if (r->space_code == TGT_BS_SPACE_RECORDS)
-		end = index_space_records(index, r->count, &tape->position, &left);
-	else if (r->space_code == TGT_BS_SPACE_FILEMARKS)
-		end = index_space_marks(index, r->count, &tape->position, &left);
-	else if (r->space_code == TGT_BS_SPACE_END_OF_DATA)
-		tape->position = index->nr;
-	else
-		r->status = TGT_BS_ERR_NOT_SUPPORTED;
-	r->residue = (int64_t)left;
-	if (end != SPACE_DONE)
-		r->status = end == SPACE_MARK  ? TGT_BS_ERR_FILEMARK
-			    : end == SPACE_END ? TGT_BS_ERR_END_OF_DATA
-					       : TGT_BS_ERR_BEGINNING;
+	if (tape_flush(tape, r))
+		tape->loaded = false;
 }
 
-static void locate(struct tape *tape, struct tgt_bs_request *r)
+static void position(struct tape *tape, struct tgt_bs_request *r)
 {
-	if (r->partition) {
-		r->status = TGT_BS_ERR_INVALID;
-	} else if (r->offset > tape->image.index.nr) {
-		tape->position = tape->image.index.nr;
-		r->status = TGT_BS_ERR_END_OF_DATA;
-	} else {
-		tape->position = r->offset;
-	}
+	(void)tape;
+	(void)r;
 }
 
-static void rewind_tape(struct tape *tape, struct tgt_bs_request *r)
+static void flush(struct tape *tape, struct tgt_bs_request *r)
 {
-	if (flush(tape, r))
-		tape->position = 0;
+	tape_flush(tape, r);
 }
+
+static const struct {
+	uint16_t op;
+	void (*run)(struct tape *tape, struct tgt_bs_request *r);
+} table[] = {
+    {TGT_BS_TAPE_READ, tape_read},
+    {TGT_BS_TAPE_WRITE, tape_write},
+    {TGT_BS_TAPE_WRITE_FILEMARKS, tape_write_filemarks},
+    {TGT_BS_TAPE_SPACE, tape_space},
+    {TGT_BS_TAPE_LOCATE, tape_locate},
+    {TGT_BS_TAPE_REWIND, tape_rewind},
+    {TGT_BS_TAPE_POSITION, position},
+    {TGT_BS_TAPE_ERASE, tape_erase},
+    {TGT_BS_TAPE_LOAD, load},
+    {TGT_BS_TAPE_UNLOAD, unload},
+    {TGT_BS_TAPE_FORMAT, tape_format},
+    {TGT_BS_TAPE_NEXT, tape_next},
+    {TGT_BS_TAPE_SET_CAPACITY, tape_set_capacity},
+    {TGT_BS_FLUSH, flush},
+};
 
 static void execute(struct tape *tape, struct tgt_bs_request *r)
 {
@@ -341,44 +310,13 @@ static void execute(struct tape *tape, struct tgt_bs_request *r)
 		r->status = TGT_BS_ERR_NO_MEDIUM;
 		return;
 	}
-	switch (r->op) {
-	case TGT_BS_TAPE_READ:
-		read_records(tape, r);
-		break;
-	case TGT_BS_TAPE_WRITE:
-		write_records(tape, r);
-		break;
-	case TGT_BS_TAPE_WRITE_FILEMARKS:
-		write_marks(tape, r);
-		break;
-	case TGT_BS_TAPE_SPACE:
-		space(tape, r);
-		break;
-	case TGT_BS_TAPE_LOCATE:
-		locate(tape, r);
-		break;
-	case TGT_BS_TAPE_POSITION:
-		break;
-	case TGT_BS_TAPE_ERASE:
-		erase(tape, r);
-		break;
-	case TGT_BS_TAPE_FORMAT:
-		format(tape, r);
-		break;
-	case TGT_BS_TAPE_REWIND:
-		rewind_tape(tape, r);
-		break;
-	case TGT_BS_TAPE_LOAD:
-		tape->loaded = true;
-		tape->position = 0;
-		break;
-	case TGT_BS_TAPE_UNLOAD:
-		rewind_tape(tape, r);
-		tape->loaded = r->status != TGT_BS_OK;
-		break;
-	default:
-		r->status = TGT_BS_ERR_NOT_SUPPORTED;
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		if (table[i].op == r->op) {
+			table[i].run(tape, r);
+			return;
+		}
 	}
+	r->status = TGT_BS_ERR_NOT_SUPPORTED;
 }
 
 static int tape_submit(void *store, void *channel, struct tgt_bs_request *r)
@@ -399,10 +337,13 @@ static const struct tgt_bs_module module = {
     .abi_major = TGT_BS_ABI_MAJOR,
     .abi_minor = TGT_BS_ABI_MINOR,
     .name = "ssc",
-    .version = "0.1",
+    .version = "1.0",
     .help = "a tape in a file",
     .kind = TGT_BS_TAPE,
-    .capabilities = TGT_BS_CAN_WRITE | TGT_BS_NEEDS_PATH | TGT_BS_FLAG_SYNC,
+    .capabilities = TGT_BS_CAN_WRITE | TGT_BS_CAN_FLUSH | TGT_BS_CAN_PARTITIONS |
+		    TGT_BS_NEEDS_PATH | TGT_BS_FLAG_SYNC | TGT_BS_CAN_REVERSE |
+		    TGT_BS_CAN_LOCATE_FILE | TGT_BS_CAN_COMPRESS | TGT_BS_CAN_ENCRYPT |
+		    TGT_BS_CAN_SET_CAPACITY | TGT_BS_CAN_APPEND_ONLY,
     .thread_model = TGT_BS_WORKER,
     .options = options,
     .nr_options = NR_OPTIONS,
@@ -410,6 +351,8 @@ static const struct tgt_bs_module module = {
     .close = tape_close,
     .geometry = tape_geometry,
     .submit = tape_submit,
+    .state = &memory_ops,
+    .tape_info = tape_tell,
 };
 
 TGT_BS_MODULE(module, host);

@@ -18,8 +18,8 @@
 #include "temp_dir.h"
 #include "util/bytes.h"
 
-#define HEADER 64
-#define OBJECT 16
+#define DATA 196608 /* where the objects begin */
+#define OBJECT 48   /* their headers; with what follows, multiples of 16 */
 
 static const char *path;
 static struct fake_store tape;
@@ -297,7 +297,7 @@ static void spacing_over_filemarks(void **state)
 	assert_int_equal(last.pos_object, 0);
 	assert_int_equal(space(TGT_BS_SPACE_END_OF_DATA, 0), TGT_BS_OK);
 	assert_int_equal(last.pos_object, 6);
-	assert_int_equal(space(TGT_BS_SPACE_SEQUENTIAL_FILEMARKS, 1), TGT_BS_ERR_NOT_SUPPORTED);
+	assert_int_equal(space(TGT_BS_SPACE_END_OF_DATA + 1, 1), TGT_BS_ERR_NOT_SUPPORTED);
 }
 
 static void locating_beyond_the_data_stands_at_their_end(void **state)
@@ -372,8 +372,8 @@ static void changed_data_are_a_medium_error(void **state)
 
 	(void)state;
 	record_two_files();
-	/* "number two", behind the header and the first record */
-	change_byte(HEADER + OBJECT + 16 + OBJECT + 3);
+	/* "number two", behind the first record */
+	change_byte(DATA + OBJECT + 16 + OBJECT + 3);
 	reopen(0);
 	assert_reads("one");
 	assert_int_equal(read_bytes(buf, sizeof(buf), 0), TGT_BS_ERR_READ);
@@ -395,13 +395,14 @@ static void a_torn_end_counts_as_not_written(void **state)
 	assert_int_equal(write_text("the last one"), TGT_BS_OK);
 	fake_store_close(&tape);
 	assert_int_equal(stat(path, &st), 0);
-	for (off_t cut = 1; cut <= 32; cut++) {
+	/* twelve bytes of data and four of padding */
+	for (off_t cut = 5; cut <= OBJECT + 16; cut++) {
 		assert_int_equal(truncate(path, st.st_size - cut), 0);
 		fake_log_clear();
 		open_tape(NULL, 0);
 		assert_int_equal(space(TGT_BS_SPACE_END_OF_DATA, 0), TGT_BS_OK);
 		assert_int_equal(last.pos_object, 6);
-		assert_int_equal(strlen(fake_log()) != 0, cut != 32);
+		assert_int_equal(strlen(fake_log()) != 0, cut != OBJECT + 16);
 		fake_store_close(&tape);
 	}
 	open_tape(NULL, 0);
@@ -417,20 +418,26 @@ static void a_torn_end_counts_as_not_written(void **state)
 	assert_reads("again");
 }
 
-/* A damaged header ends the tape; what was behind it must never come back behind new data. */
+/* A record with a damaged header is lost, not those behind it; those must never come back behind
+ * new data. */
 static void what_follows_damage_does_not_come_back(void **state)
 {
 	char buf[64];
 
 	(void)state;
 	record_two_files();
-	change_byte(HEADER + OBJECT + 16 + 1);
+	change_byte(DATA + OBJECT + 16 + 1);
 	reopen(0);
-	assert_non_null(strstr(fake_log(), "object 1"));
+	assert_non_null(strstr(fake_log(), "partition 0 is damaged"));
+	assert_int_equal(locate(1), TGT_BS_OK);
+	assert_int_equal(read_bytes(buf, sizeof(buf), 0), TGT_BS_ERR_READ);
+	assert_int_equal(locate(3), TGT_BS_OK);
+	assert_reads("three");
 	assert_int_equal(locate(1), TGT_BS_OK);
 	assert_int_equal(write_text("NUMBER TWO"), TGT_BS_OK); /* as long as what was there */
 	reopen(0);
-	assert_int_equal(locate(2), TGT_BS_OK);
+	assert_reads("one");
+	assert_reads("NUMBER TWO");
 	assert_int_equal(read_bytes(buf, sizeof(buf), 0), TGT_BS_ERR_END_OF_DATA);
 }
 
@@ -469,12 +476,15 @@ static void no_changed_byte_gives_wrong_data(void **state)
 	for (off_t at = 0; at < st.st_size; at++) {
 		struct fake_open how = {.path = path};
 
+		if (at < DATA && (at % 4096 >= 512 || at >= 4 * 4096)) /* nothing is there */
+			continue;
+
 		change_byte(at);
 		if (fake_store_open(&tape, module(), &how) == 0) {
 			read_what_is_left(at);
 			fake_store_close(&tape);
 		} else {
-			assert_true(at < HEADER);
+			fail_msg("byte %ld changed: %s", (long)at, "there are two of everything");
 		}
 		change_byte(at);
 	}
@@ -493,9 +503,26 @@ static uint32_t crc32c(const uint8_t *data, size_t len)
 	return ~crc;
 }
 
+static void check_sector(const uint8_t *sector, const char *magic, uint64_t sequence)
+{
+	assert_memory_equal(sector, magic, 4);
+	assert_true(get_be64(sector + 4) == sequence);
+	assert_int_equal(get_be32(sector + 508), crc32c(sector, 508));
+}
+
+static void check_object(const uint8_t *object, const char *kind, uint64_t number)
+{
+	assert_memory_equal(object, kind, 4);
+	assert_int_equal(get_be32(object + 4), 0);
+	assert_true(get_be64(object + 16) == number);
+	assert_true(get_be64(object + 24) == 1);
+	assert_int_equal(get_be32(object + 44), crc32c(object, 44));
+}
+
 static void the_file_is_as_its_format_says(void **state)
 {
-	uint8_t file[HEADER + 2 * OBJECT + 16 + 1], check[20];
+	static uint8_t file[DATA + 2 * OBJECT + 16 + 1];
+	const uint8_t *header = file + 12, *object = file + DATA;
 	int fd;
 
 	(void)state;
@@ -504,19 +531,24 @@ static void the_file_is_as_its_format_says(void **state)
 	fd = open(path, O_RDONLY);
 	assert_int_equal(read(fd, file, sizeof(file)), sizeof(file) - 1);
 	close(fd);
-	assert_memory_equal(file, "tgt-tape", 8);
-	assert_int_equal(get_be32(file + 8), 0);
-	assert_int_equal(get_be32(file + 12), HEADER);
-	assert_true(get_be64(file + 16) == 100ull << 30);
-	assert_int_equal(get_be32(file + 60), crc32c(file, 60));
-	assert_memory_equal(file + 64, "RCRD", 4);
-	assert_int_equal(get_be32(file + 68), 9);
-	assert_int_equal(get_be32(file + 72), 0xe3069283u); /* of "123456789" */
-	memcpy(check, file + 64, 12);
-	put_be64(check + 12, 0);
-	assert_int_equal(get_be32(file + 76), crc32c(check, 20));
-	assert_memory_equal(file + 80, "123456789\0\0\0\0\0\0\0", 16);
-	assert_memory_equal(file + 96, "MARK\0\0\0\0", 8);
+	check_sector(file, "tgTT", 2);
+	check_sector(file + 4096, "tgTT", 1);
+	assert_memory_equal(header, "tgt-tape", 8);
+	assert_int_equal(get_be32(header + 8), 1);
+	assert_true(get_be64(header + 32) == 100ull << 30);
+	assert_int_equal(get_be32(header + 44), 1); /* partition */
+	assert_true(get_be64(header + 48) == DATA);
+	assert_true(get_be64(header + 56) == 100ull << 30);
+	check_sector(file + 8192 + 4096, "tgTC", 1);
+	assert_memory_equal(file + 8192 + 4096 + 12, header + 12, 4); /* the salt */
+	assert_true(get_be64(file + 8192 + 4096 + 12 + 8) == 2);      /* objects */
+	check_object(object, "RCRD", 0);
+	assert_int_equal(get_be32(object + 8), 9);
+	assert_int_equal(get_be32(object + 12), 9);
+	assert_int_equal(get_be32(object + 32), 0xe3069283u); /* of "123456789" */
+	assert_memory_equal(object + 40, header + 12, 4);
+	assert_memory_equal(object + OBJECT, "123456789\0\0\0\0\0\0\0", 16);
+	check_object(object + OBJECT + 16, "MARK", 1);
 }
 
 static void refuses(const char *part)
@@ -537,7 +569,8 @@ static void what_is_no_tape_is_refused(void **state)
 	fake_store_close(&tape);
 	tape.store = NULL;
 	change_byte(20);
-	refuses("damaged");
+	change_byte(4096 + 20);
+	refuses("not a tape image");
 	file = fopen(path, "w");
 	fputs("something else altogether, and long enough to be taken for a tape image's header",
 	      file);

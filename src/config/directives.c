@@ -62,6 +62,7 @@ static const struct directive table[] = {
     PARAM("product_rev", VALUE_ID, 0, 4),
     PARAM("scsi_id", VALUE_ID, 0, 36),
     PARAM("scsi_sn", VALUE_ID, 0, 36),
+    PARAM("drive", VALUE_TEXT, 0, 15),
     PARAM("sense_format", VALUE_BOOL, 0, 0),
     PARAM("removable", VALUE_BOOL, 0, 0),
     PARAM("online", VALUE_BOOL, 0, 0),

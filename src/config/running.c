@@ -9,6 +9,7 @@
 #include "iscsi/control.h"
 #include "scsi/commands.h"
 #include "scsi/mode.h"
+#include "scsi/tape_identity.h"
 #include "store/loader.h"
 #include "store/store.h"
 
@@ -46,6 +47,8 @@ static json_t *params_of(const struct lu *lu)
 	json_t *params = json_object();
 
 	set_identity(params, &lu->id);
+	if (lu->tape)
+		set_text(params, "drive", lu->tape->identity->name);
 	set_number(params, "sense_format", lu->sense_descriptor);
 	set_number(params, "removable", lu->removable);
 	set_number(params, "readonly", lu->readonly_wanted);
@@ -73,6 +76,8 @@ static json_t *defaults_of(const struct lu *lu)
 
 	lu_default_identity(lu, &id);
 	set_identity(params, &id);
+	if (lu->tape)
+		set_text(params, "drive", tape_identities[0].name);
 	for (size_t i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
 		set_number(params, zero[i], 0);
 	if (is_disk(lu)) {

@@ -48,6 +48,7 @@ static const struct param {
     PARAM(path, PATH, 4095),
     PARAM(bsopts, TEXT, 4095),
     PARAM(bsoflags, TEXT, 63),
+    PARAM(drive, TEXT, 15),
     PARAM(mode_page, TEXT, 4095),
 };
 

@@ -19,6 +19,7 @@ struct lu_params {
 	struct lu_number sense_format, lbppbe, la_lba, optimal_xfer_gran, optimal_xfer_len;
 	struct lu_number removable, readonly, online, thin_provisioning, rotation_rate, size,
 	    write_cache;
+	char *drive;     /* a tape drive's: what it passes for */
 	char *mode_page; /* one a request: it is checked when it is set */
 	unsigned count;  /* of the pairs that were given */
 };

@@ -10,6 +10,7 @@
 #include "mgmt/lu_params.h"
 #include "mgmt/request.h"
 #include "scsi/commands.h"
+#include "scsi/tape_identity.h"
 #include "scsi/thresholds.h"
 #include "scsi/ua.h"
 #include "store/loader.h"
@@ -55,6 +56,10 @@ static const char *check_store_params(const struct lu *lu, const struct lu_param
 		return "readonly=0: the store can't be written to";
 	if (p->write_cache.set && !mode_has_cache(lu))
 		return "write_cache: the unit has no Caching mode page";
+	if (p->drive && !lu->tape)
+		return "drive: only tape drives pass for one";
+	if (p->drive && !tape_find_identity(p->drive))
+		return "drive is plain, LTO-6, LTO-7, LTO-8 or LTO-9";
 	if (p->thin_provisioning.value && !store_can(lu->store, TGT_BS_CAN_DISCARD))
 		return "thin_provisioning=1: the store can't discard";
 	return NULL;
@@ -148,7 +153,9 @@ static bool set_identity(struct lu_identity *id, const struct lu_params *p)
 /* What INQUIRY and its VPD pages report (SPC-5 6.7.1, SBC-4 6.6.3, 6.6.4). */
 static void change_inquiry_data(struct lu *lu, const struct lu_params *p)
 {
-	bool changed = set_identity(&lu->id, p);
+	bool changed = p->drive && tape_set_identity(lu, tape_find_identity(p->drive));
+
+	changed |= set_identity(&lu->id, p);
 
 	SET_NUMBER(lu->removable, p->removable, changed);
 	SET_NUMBER(lu->optimal_xfer_gran, p->optimal_xfer_gran, changed);

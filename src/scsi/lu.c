@@ -12,6 +12,8 @@
 #include "scsi/identifying.h"
 #include "scsi/log.h"
 #include "scsi/passthrough.h"
+#include "scsi/tape.h"
+#include "scsi/tape_identity.h"
 #include "scsi/thresholds.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -57,6 +59,7 @@ static void lu_free(struct lu *lu)
 		mode_state_free(lu);
 	log_state_free(lu);
 	thresholds_free(lu);
+	tape_free(lu);
 	passthrough_free(lu);
 	free(lu->identifying);
 	free(lu->data_buffer);
@@ -226,9 +229,10 @@ static void make_naa(struct lu *lu)
 void lu_default_identity(const struct lu *lu, struct lu_identity *id)
 {
 	strcpy(id->vendor_id, "IET");
-	strcpy(id->product_id, !lu->store                          ? "Controller"
-			       : lu->commands->device_type == 0x01 ? "VIRTUAL-TAPE"
-								   : "VIRTUAL-DISK");
+	strcpy(id->product_id, !lu->store ? "Controller"
+			       : lu->commands->device_type == 0x01
+				   ? tape_identity_of(lu)->product_id
+				   : "VIRTUAL-DISK");
 	strcpy(id->product_rev, "0001");
 	snprintf(id->scsi_id, sizeof(id->scsi_id), "IET     %04x%04x", lu->target->tid, lu->lun);
 	snprintf(id->scsi_sn, sizeof(id->scsi_sn), "beaf%u%u", lu->target->tid, lu->lun);
@@ -346,6 +350,8 @@ static const char *finish_lu(struct lu *lu)
 		error = finish_disk(lu, &g);
 	else
 		lu->removable = true;
+	if (!error && tape_create(lu))
+		error = "out of memory";
 	make_identity(lu);
 	if (!error && (log_state_create(lu) || mode_state_create(lu) || pr_state_create(lu)))
 		error = "out of memory";

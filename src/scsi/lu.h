@@ -25,6 +25,7 @@ struct thresholds;
 struct passthrough;
 struct medium_op;
 struct identifying;
+struct tape_drive;
 
 #define LUN_MAX 16383 /* flat space addressing, SAM-5 4.7.3 */
 
@@ -51,7 +52,8 @@ struct lu_counters {
 };
 
 /* What the log pages tell of reads, writes and verifies. */
-enum log_counter { LOG_COMMANDS, LOG_BYTES, LOG_MS, LOG_ERRORS, LOG_COUNTERS };
+/* Of tapes LOG_STORED are bytes on the medium, which compression makes fewer. */
+enum log_counter { LOG_COMMANDS, LOG_BYTES, LOG_MS, LOG_ERRORS, LOG_STORED, LOG_COUNTERS };
 
 /* An LU on one reactor; touched on that reactor only. */
 struct lu_slice {
@@ -122,6 +124,7 @@ struct lu {
 	atomic_uint state_generation; /* counts exclusive operations on all of the LU: checks made
 				       * under an older one are made again before a task runs */
 
+	struct tape_drive *tape;         /* tape.h; NULL: it is no tape drive */
 	struct passthrough *passthrough; /* passthrough.h; NULL: the core executes the commands */
 	bool in_order; /* SIMPLE tasks count as ORDERED: the device has a position (passthrough) */
 

@@ -6,6 +6,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/core.h"
+#include "scsi/tape.h"
 #include "util/log.h"
 
 struct reopening {
@@ -84,6 +85,8 @@ static void take_medium(struct lu *lu, bool same, bool loads)
 
 	take_size(lu, &g, was_there);
 	lu->medium = !is_empty(&g) && (was_there || loads);
+	if (lu->tape)
+		tape_medium_changed(lu);
 	if (!lu->medium)
 		return;
 	changed = mode_refresh_cache(lu);

@@ -3,6 +3,8 @@
 #include "scsi/mode.h"
 
 #include "scsi/commands.h"
+#include "scsi/tape_identity.h"
+#include "scsi/tape_mode.h"
 #include "util/bytes.h"
 
 #define DATA_MAX (8 + 16 + MODE_PAGES_MAX * MODE_PAGE_BYTES)
@@ -39,7 +41,8 @@ static uint8_t device_specific(const struct lu *lu)
 }
 
 /* SBC-4 6.5.2: NUMBER OF LOGICAL BLOCKS and LOGICAL BLOCK LENGTH.  For other media the number is 0
- * (all of the medium), the length 0 (variable) or a tape's for fixed blocks. */
+ * (all of the medium), the length 0 (variable) or a tape's for fixed blocks; before it comes the
+ * density code of a tape, unless the descriptor is long. */
 size_t mode_put_block_descriptor(uint8_t *at, const struct lu *lu, bool long_lba)
 {
 	uint64_t blocks = is_disk(lu) && lu->medium ? lu->blocks : 0;
@@ -54,6 +57,8 @@ size_t mode_put_block_descriptor(uint8_t *at, const struct lu *lu, bool long_lba
 		return 16;
 	}
 	put_be32(at, blocks > UINT32_MAX ? UINT32_MAX : (uint32_t)blocks);
+	if (mode_is_tape(lu))
+		at[0] = tape_density(lu);
 	put_be24(at + 5, length);
 	return 8;
 }
@@ -79,7 +84,9 @@ static size_t put_pages(uint8_t *at, const struct lu *lu, unsigned values, uint8
 		if (!page_selected(p, page, subpage) || !mode_is_visible(lu, p))
 			continue;
 		memcpy(at + len, p->values[values], p->length);
-		if (mode_savable() && mode_has_changeable(p))
+		if (mode_is_tape(lu))
+			tape_mode_present(lu, p, (enum mode_values)values, at + len);
+		if (mode_savable() && mode_has_changeable(p) && !p->never_saved)
 			at[len] |= MODE_PAGE_PS;
 		len += p->length;
 	}
@@ -87,16 +94,22 @@ static size_t put_pages(uint8_t *at, const struct lu *lu, unsigned values, uint8
 }
 
 /* The mode parameter header (SPC-5 7.5.5), once everything after it is there. */
-static void put_header(uint8_t *data, size_t header, size_t len, uint8_t dsp, size_t descriptor)
+static void put_header(uint8_t *data, size_t header, size_t len, const struct lu *lu,
+		       size_t descriptor)
 {
+	uint8_t medium_type = mode_is_tape(lu) && lu->store ? tape_medium_type(lu) : 0;
+	uint8_t dsp = device_specific(lu);
+
 	memset(data, 0, header);
 	if (header == 4) {
 		data[0] = (uint8_t)(len - 1);
+		data[1] = medium_type;
 		data[2] = dsp;
 		data[3] = (uint8_t)descriptor;
 		return;
 	}
 	put_be16(data, (uint16_t)(len - 2));
+	data[2] = medium_type;
 	data[3] = dsp;
 	data[4] = descriptor == 16 ? 0x01 : 0x00; /* LONGLBA */
 	put_be16(data + 6, (uint16_t)descriptor);
@@ -132,7 +145,7 @@ static void mode_sense(struct scsi_task *t, size_t header, bool long_lba,
 		    t, 2, 5); /* more than MODE DATA LENGTH can tell: use the longer command */
 		return;
 	}
-	put_header(data, header, header + descriptor + pages, device_specific(t->lu), descriptor);
+	put_header(data, header, header + descriptor + pages, t->lu, descriptor);
 	task_reply(t, data, header + descriptor + pages, allocation_length);
 }
 

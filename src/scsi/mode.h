@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "scsi/lu.h"
+#include "scsi/tape.h"
 
 #define MODE_PAGES_MAX 16
 #define MODE_PAGE_BYTES 64 /* the longest page, with its header */
@@ -21,8 +22,14 @@
 #define MODE_PAGE_VERIFY_ERROR_RECOVERY 0x07
 #define MODE_PAGE_CACHING 0x08
 #define MODE_PAGE_CONTROL 0x0a
+#define MODE_SUBPAGE_DATA_PROTECTION 0xf0 /* of Control */
+#define MODE_PAGE_DATA_COMPRESSION 0x0f
+#define MODE_PAGE_DEVICE_CONFIGURATION 0x10
+#define MODE_SUBPAGE_EXTENSION 0x01 /* of Control, and of Device Configuration */
+#define MODE_PAGE_MEDIUM_PARTITION 0x11
 #define MODE_PAGE_POWER_CONDITION 0x1a
 #define MODE_PAGE_INFORMATIONAL_EXCEPTIONS 0x1c
+#define MODE_PAGE_MEDIUM_CONFIGURATION 0x1d
 #define MODE_SUBPAGE_PROVISIONING 0x02 /* of Informational Exceptions */
 #define MODE_PAGE_ALL 0x3f
 #define MODE_SUBPAGE_ALL 0xff
@@ -38,6 +45,7 @@ struct mode_page {
 	uint8_t page, subpage;
 	uint8_t length;   /* bytes, with the header */
 	bool kept;        /* there are saved values; else those are the default ones */
+	bool never_saved; /* it can be changed, but is about the medium that is there now */
 	bool by_operator; /* its default values are the operator's */
 	uint8_t values[MODE_KINDS][MODE_PAGE_BYTES];
 };
@@ -45,6 +53,7 @@ struct mode_page {
 struct mode_state {
 	/* what every command asks for, from the current values: see mode_refresh() */
 	bool d_sense, swp, wce;
+	struct tape_modes tape;
 	atomic_bool tas; /* also read by task management, which no exclusive operation holds */
 	unsigned count;
 	struct mode_page pages[MODE_PAGES_MAX]; /* ascending by page, then subpage */

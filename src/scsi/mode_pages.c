@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "scsi/commands.h"
+#include "scsi/tape_mode.h"
 #include "scsi/thresholds.h"
 
 /* Where the bits are that others ask for: byte and mask in the page. */
@@ -210,6 +211,8 @@ static int make_pages(struct lu *lu)
 	mode_add_page(state, control_extension, sizeof(control_extension), none_changeable);
 	if (lu->commands->device_type == 0x00)
 		add_disk_pages(state, lu);
+	if (lu->commands->device_type == 0x01 && lu->store)
+		tape_mode_add_pages(state, lu);
 	lu->mode = state;
 	mode_set_d_sense(lu, lu->sense_descriptor);
 	return 0;
@@ -228,6 +231,7 @@ struct mode_state *mode_state_default(const struct lu *lu)
 {
 	struct lu like = {.store = lu->store,
 			  .commands = lu->commands,
+			  .tape = lu->tape,
 			  .volatile_cache = lu->volatile_cache,
 			  .thresholds = lu->thresholds,
 			  .sense_descriptor = lu->sense_descriptor};
@@ -252,7 +256,9 @@ void mode_refresh(struct mode_state *state)
 {
 	state->d_sense =
 	    current_bit(state, MODE_PAGE_CONTROL, CONTROL_D_SENSE_BYTE, CONTROL_D_SENSE);
-	state->swp = current_bit(state, MODE_PAGE_CONTROL, CONTROL_SWP_BYTE, CONTROL_SWP);
+	tape_mode_refresh(state);
+	state->swp =
+	    state->tape.swp || current_bit(state, MODE_PAGE_CONTROL, CONTROL_SWP_BYTE, CONTROL_SWP);
 	state->tas = current_bit(state, MODE_PAGE_CONTROL, CONTROL_TAS_BYTE, CONTROL_TAS);
 	state->wce = current_bit(state, MODE_PAGE_CACHING, CACHING_WCE_BYTE, CACHING_WCE);
 }

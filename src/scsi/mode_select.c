@@ -4,6 +4,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/mode.h"
+#include "scsi/tape_mode.h"
 #include "scsi/thresholds.h"
 #include "scsi/ua.h"
 #include "store/state.h"
@@ -21,7 +22,30 @@
 struct select_list {
 	const uint8_t *data;
 	size_t len, at;
+	size_t page; /* bytes of the page at at, once its header has been checked */
 };
+
+/* SSC-5 MODE SELECT: density code, number of blocks (all or none), and any block length that the
+ * drive takes.  The long descriptor has no density code. */
+static bool check_tape_descriptor(struct scsi_task *t, size_t at, const uint8_t *given,
+				  size_t length)
+{
+	size_t length_at = length == 16 ? 13 : 5;
+
+	if (length == 8 && !tape_mode_density_fits(t->lu, given[0])) {
+		task_invalid_parameter(t, (unsigned)at, -1);
+		return false;
+	}
+	for (size_t i = length == 8; i < length_at; i++)
+		if (given[i]) {
+			task_invalid_parameter(t, (unsigned)(at + i), -1);
+			return false;
+		}
+	if (get_be24(given + length_at) <= tape_max_block(t->lu))
+		return true;
+	task_invalid_parameter(t, (unsigned)(at + length_at), -1);
+	return false;
+}
 
 /* SBC-4 6.5.2: this device can't be formatted otherwise, so only what it has is right; all ones
  * stand for a number of blocks that doesn't fit, 0 for "as it is". */
@@ -33,9 +57,9 @@ static bool check_block_descriptor(struct scsi_task *t, const struct select_list
 	size_t length_at = length == 16 ? 12 : 5, count_len = length == 16 ? 8 : 4;
 	bool none = true;
 
+	if (mode_is_tape(t->lu))
+		return check_tape_descriptor(t, list->at, given, length);
 	mode_put_block_descriptor(is, t->lu, length == 16);
-	if (mode_is_tape(t->lu)) /* SSC-5 8.3.3: any length may be chosen */
-		memcpy(is + length_at + (length == 16), given + length_at + (length == 16), 3);
 	for (size_t i = 0; i < count_len; i++)
 		none = none && !given[i];
 	if (!none && memcmp(given, is, count_len) != 0) {
@@ -73,8 +97,15 @@ static bool check_header(struct scsi_task *t, struct select_list *list, size_t h
 	return true;
 }
 
-/* The page at list->at, whole and with the right length; NULL: the task has been ended. */
-static struct mode_page *check_page_header(struct scsi_task *t, const struct select_list *list)
+/* With its header, as it says itself. */
+static size_t page_length(const uint8_t *given)
+{
+	return given[0] & MODE_PAGE_SPF ? get_be16(given + 2) + 4u : given[1] + 2u;
+}
+
+/* The page at list->at, whole and with the right length (list->page); NULL: the task has been
+ * ended. */
+static struct mode_page *check_page_header(struct scsi_task *t, struct select_list *list)
 {
 	const uint8_t *given = list->data + list->at;
 	size_t left = list->len - list->at, length;
@@ -90,8 +121,8 @@ static struct mode_page *check_page_header(struct scsi_task *t, const struct sel
 		task_invalid_parameter(t, (unsigned)list->at, 5);
 		return NULL;
 	}
-	length = has_subpage ? get_be16(given + 2) + 4u : given[1] + 2u;
-	if (length != p->length) {
+	length = page_length(given);
+	if (!tape_mode_length_fits(p, length)) {
 		task_invalid_parameter(t, (unsigned)list->at + (has_subpage ? 2 : 1), -1);
 		return NULL;
 	}
@@ -99,6 +130,7 @@ static struct mode_page *check_page_header(struct scsi_task *t, const struct sel
 		task_parameter_list_length_error(t);
 		return NULL;
 	}
+	list->page = length;
 	return p;
 }
 
@@ -107,17 +139,25 @@ static bool check_values(struct scsi_task *t, const struct select_list *list,
 			 const struct mode_page *p)
 {
 	const uint8_t *given = list->data + list->at;
+	uint8_t is[MODE_PAGE_BYTES];
+	int bad_byte = -1;
 
-	for (unsigned i = mode_header_length(p); i < p->length; i++) {
-		uint8_t differs = given[i] ^ p->values[MODE_CURRENT][i];
-		uint8_t bad = (uint8_t)(differs & ~p->values[MODE_CHANGEABLE][i]);
+	memcpy(is, p->values[MODE_CURRENT], p->length);
+	if (mode_is_tape(t->lu))
+		tape_mode_present(t->lu, p, MODE_CURRENT, is);
+	for (unsigned i = mode_header_length(p); i < list->page; i++) {
+		uint8_t bad = (uint8_t)((given[i] ^ is[i]) & ~p->values[MODE_CHANGEABLE][i]);
 
 		if (bad) {
 			task_invalid_parameter(t, (unsigned)list->at + i, 31 - __builtin_clz(bad));
 			return false;
 		}
 	}
-	return true;
+	if (mode_is_tape(t->lu))
+		bad_byte = tape_mode_check(t->lu, p, given, list->page);
+	if (bad_byte >= 0)
+		task_invalid_parameter(t, (unsigned)list->at + (unsigned)bad_byte, -1);
+	return bad_byte < 0;
 }
 
 static bool check_pages(struct scsi_task *t, struct select_list list)
@@ -127,7 +167,7 @@ static bool check_pages(struct scsi_task *t, struct select_list list)
 
 		if (!p || !check_values(t, &list, p))
 			return false;
-		list.at += p->length;
+		list.at += list.page;
 	}
 	return true;
 }
@@ -158,10 +198,11 @@ static void apply_pages(struct mode_state *state, struct select_list list)
 		const uint8_t *given = list.data + list.at;
 		struct mode_page *p =
 		    mode_find(state, given[0] & 0x3f, given[0] & MODE_PAGE_SPF ? given[1] : 0);
-		unsigned header = mode_header_length(p);
+		size_t header = mode_header_length(p), length = page_length(given);
 
-		memcpy(p->values[MODE_CURRENT] + header, given + header, p->length - header);
-		list.at += p->length;
+		memset(p->values[MODE_CURRENT] + header, 0, p->length - header);
+		memcpy(p->values[MODE_CURRENT] + header, given + header, length - header);
+		list.at += length;
 	}
 }
 
@@ -171,7 +212,7 @@ static void save_all(struct mode_state *state)
 	for (unsigned i = 0; i < state->count; i++) {
 		struct mode_page *p = &state->pages[i];
 
-		if (!mode_has_changeable(p))
+		if (!mode_has_changeable(p) || p->never_saved)
 			continue;
 		memcpy(p->values[MODE_SAVED], p->values[MODE_CURRENT], p->length);
 		p->kept = true;
@@ -295,6 +336,7 @@ static struct change *change_of(struct scsi_task *t)
 	if (t->transfer_length) {
 		c->block_length = block_length(t->lu, &list, header);
 		apply_pages(&c->next, list);
+		tape_mode_settle(&c->next, t->lu->mode);
 	}
 	if (c->saves && !(t->cdb[1] & RTD))
 		save_all(&c->next);

@@ -6,10 +6,9 @@
  */
 #include "scsi/commands.h"
 #include "scsi/sbc.h"
+#include "scsi/tape.h"
 #include "scsi/ua.h"
 #include "util/bytes.h"
-
-#define BLOCK_MAX 0xffffffu /* bytes of one record: what READ(6) and WRITE(6) can ask for */
 
 #define FIXED 0x01 /* byte 1 of READ and WRITE */
 #define SILI 0x02
@@ -368,7 +367,7 @@ static void read_block_limits(struct scsi_task *t)
 {
 	uint8_t data[6] = {0};
 
-	put_be24(data + 1, BLOCK_MAX);
+	put_be24(data + 1, tape_max_block(t->lu));
 	put_be16(data + 4, 1);
 	task_reply(t, data, sizeof(data), sizeof(data));
 }

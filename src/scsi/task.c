@@ -6,6 +6,7 @@
 #include "scsi/core.h"
 #include "scsi/log.h"
 #include "scsi/opcode.h"
+#include "scsi/tape.h"
 #include "util/bytes.h"
 #include "util/log.h"
 
@@ -58,6 +59,8 @@ static void count_done(struct scsi_task *t)
 	if (!t->row)
 		return;
 	log_count(t);
+	if (t->lu->tape)
+		tape_ended(t);
 	if (t->row->direction == DATA_IN) {
 		add(&c->read_done_bytes, t->data.length);
 		add(&c->read_done_cmds, 1);
@@ -268,6 +271,20 @@ static bool check_conflicts(struct scsi_task *t)
 	return true;
 }
 
+/* A tape drive reads and writes cartridges of some densities only. */
+static bool check_cartridge(struct scsi_task *t)
+{
+	uint8_t access = atomic_load_explicit(&t->lu->tape->access, memory_order_relaxed);
+
+	if (access == TAPE_NO_ACCESS)
+		task_sense(t, KEY_NOT_READY, ASC_INCOMPATIBLE_MEDIUM_INSTALLED);
+	else if (access == TAPE_READ_ONLY && t->row->flags & ROW_WRITES)
+		task_sense(t, KEY_DATA_PROTECT, ASC_CANNOT_WRITE_MEDIUM_INCOMPATIBLE_FORMAT);
+	else
+		return true;
+	return false;
+}
+
 static bool check_medium(struct scsi_task *t)
 {
 	struct lu *lu = t->lu;
@@ -280,6 +297,8 @@ static bool check_medium(struct scsi_task *t)
 		task_sense(t, KEY_NOT_READY, ASC_LU_NOT_READY_INITIALIZING_COMMAND_REQUIRED);
 	else if (lu->medium_fault && !(t->row->flags & ROW_MENDS))
 		task_sense(t, KEY_MEDIUM_ERROR, lu->medium_fault);
+	else if (lu->tape && !check_cartridge(t))
+		return false;
 	else if (t->row->flags & ROW_WRITES && lu->readonly)
 		task_sense(t, KEY_DATA_PROTECT, ASC_WRITE_PROTECTED);
 	else if (t->row->flags & ROW_WRITES && mode_swp(lu))

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "fake_tape.h"
 #include "fake_task.h"
 #include "fake_thresholds.h"
 #include "scsi/mode.h"
@@ -34,12 +35,13 @@ void lu_establish_ua(struct lu *lu, uint16_t asc, uint64_t except)
 /* ---- the rest of the core ---- */
 
 static unsigned flushes, jobs;
+static uint32_t capabilities; /* beside those of the disk */
 static bool flush_fails;
 
 uint32_t store_capabilities(const struct store *store)
 {
 	(void)store;
-	return TGT_BS_CAN_WRITE | TGT_BS_CAN_FLUSH;
+	return TGT_BS_CAN_WRITE | TGT_BS_CAN_FLUSH | capabilities;
 }
 
 void task_submit_store(struct scsi_task *t, enum tgt_bs_op op, uint32_t flags, uint64_t offset,
@@ -96,6 +98,7 @@ static inline int setup(void **state)
 {
 	(void)state;
 	told = flushes = jobs = 0;
+	capabilities = 0;
 	flush_fails = false;
 	state_set_directory(NULL);
 	fake_reset();

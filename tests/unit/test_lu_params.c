@@ -46,6 +46,17 @@ static void nothing_is_fine(void **state)
 	}
 }
 
+static void drive_is_a_text(void **state)
+{
+	(void)state;
+	good("drive=LTO-8,readonly=1");
+	assert_string_equal(params.drive, "LTO-8");
+	good("readonly=1");
+	assert_null(params.drive);
+	assert_int_equal(parse("drive="), LU_PARAMS_BAD);
+	assert_int_equal(parse("drive=0123456789abcdef"), LU_PARAMS_BAD);
+}
+
 static void texts_are_cut_to_their_fields(void **state)
 {
 	(void)state;
@@ -176,6 +187,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_teardown(nothing_is_fine, drop),
+	    cmocka_unit_test_teardown(drive_is_a_text, drop),
 	    cmocka_unit_test_teardown(texts_are_cut_to_their_fields, drop),
 	    cmocka_unit_test_teardown(values_may_hold_equals_signs, drop),
 	    cmocka_unit_test_teardown(a_path_may_be_empty, drop),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Soft thresholds (SBC-4, logical block provisioning thresholds): when they arm, and who is told.
  */
+#include "fake_tape.h"
 #include "fake_task.h"
 #include "scsi/mode.h"
 #include "scsi/thresholds.h"
@@ -38,6 +39,12 @@ void lu_establish_ua_for(struct lu *lu, uint16_t asc, uint64_t only)
 	assert_int_equal(asc, 0x3807);
 	told++;
 	told_id = only;
+}
+
+uint32_t store_capabilities(const struct store *store)
+{
+	(void)store;
+	return TGT_BS_CAN_WRITE;
 }
 
 bool store_tells_usage(const struct store *store)

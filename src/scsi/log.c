@@ -60,6 +60,8 @@ static void sense_params(struct scsi_task *t, const struct log_page *page, uint8
 		task_invalid_cdb(t, 5, 7);
 		return;
 	}
+	if (page->for_nexus && t->cdb[2] >> 6 == 1)
+		page->for_nexus(t, params, count);
 	for (unsigned i = 0; i < count; i++) {
 		if (params[i].code < pointer)
 			continue;

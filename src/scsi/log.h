@@ -19,7 +19,7 @@
 #define LOG_EVENTS_MAX 16     /* of the Last n Error Events page */
 #define LOG_EVENT_TEXT 120    /* with its NUL */
 #define LOG_SELF_TESTS_MAX 20 /* SPC-5 7.3.17 */
-#define LOG_PARAMS_MAX 24     /* of one page */
+#define LOG_PARAMS_MAX 64     /* of one page */
 #define LOG_VALUE_MAX 120
 
 #define LOG_PAGE_SUPPORTED 0x00
@@ -27,10 +27,16 @@
 #define LOG_PAGE_READ_ERRORS 0x03
 #define LOG_PAGE_VERIFY_ERRORS 0x05
 #define LOG_PAGE_LAST_ERRORS 0x07
-#define LOG_PAGE_PROVISIONING 0x0c
+#define LOG_PAGE_PROVISIONING 0x0c /* of disks */
+#define LOG_PAGE_SEQUENTIAL_ACCESS 0x0c
 #define LOG_PAGE_SELF_TESTS 0x10
+#define LOG_PAGE_VOLUME_STATISTICS 0x17
 #define LOG_PAGE_STATISTICS 0x19
+#define LOG_PAGE_DATA_COMPRESSION 0x1b
+#define LOG_PAGE_TAPE_ALERT 0x2e
 #define LOG_PAGE_INFORMATIONAL_EXCEPTIONS 0x2f
+#define LOG_PAGE_TAPE_CAPACITY 0x31 /* vendor specific: as LTO drives have them */
+#define LOG_PAGE_LTO_COMPRESSION 0x32
 #define LOG_SUBPAGE_ALL 0xff
 
 struct log_self_test {
@@ -52,6 +58,8 @@ struct log_state {
 	/* changed inside exclusive operations only: what to subtract on the error counter pages,
 	 * and on the General Statistics and Performance page */
 	struct log_sums errors_base, statistics_base;
+	/* likewise, of tapes */
+	struct log_sums sequential_base, compression_base;
 	/* under the lock: rings; the counts are of all that were ever put in */
 	pthread_mutex_t lock;
 	uint64_t nr_events, nr_self_tests;
@@ -87,6 +95,12 @@ struct log_param {
 	bool can_reset; /* "reset only"; else its value never changes by LOG SELECT */
 	uint8_t value[LOG_VALUE_MAX];
 };
+/* Parameter control bytes.  TSD: nothing is saved, here or by the unit itself. */
+#define LOG_TSD 0x20
+#define LOG_BOUNDED_COUNTER (LOG_TSD | 0x00)
+#define LOG_UNBOUNDED_COUNTER (LOG_TSD | 0x02)
+#define LOG_ASCII_LIST (LOG_TSD | 0x01)
+#define LOG_BINARY_LIST (LOG_TSD | 0x03)
 #define LOG_CONTROL_LIST 0x01 /* FORMAT AND LINKING: 00b and 10b are data counters */
 
 struct log_page {
@@ -100,7 +114,14 @@ struct log_page {
 	/* Resets the parameter, or all with code -1.  NULL: nothing can be reset.  Inside an
 	 * exclusive operation. */
 	void (*reset)(struct lu *lu, int code);
+	/* The parameters as the task's nexus is to see their current values, which it now does;
+	 * NULL: as all others. */
+	void (*for_nexus)(const struct scsi_task *t, struct log_param *params, unsigned count);
 };
+
+/* Clears out and fills in what every parameter has; returns out. */
+struct log_param *log_put_param(struct log_param *out, uint16_t code, uint8_t control,
+				uint8_t length, bool can_reset);
 
 /* NULL: this LU has no such page. */
 const struct log_page *log_find_page(const struct lu *lu, uint8_t page, uint8_t subpage);
@@ -120,6 +141,9 @@ static inline void log_add(_Atomic uint64_t *counter, uint64_t n)
 			      memory_order_relaxed);
 }
 
+/* tape_log.c: the bytes that a READ or WRITE of a tape has moved, with whatever status. */
+void tape_log_count(const struct scsi_task *t, _Atomic uint64_t *counters);
+
 /* A task has ended. */
 static inline void log_count(const struct scsi_task *t)
 {
@@ -131,7 +155,9 @@ static inline void log_count(const struct scsi_task *t)
 		atomic_store_explicit(&t->slice->last_writer, t->nexus->id, memory_order_relaxed);
 	log_add(&c[LOG_COMMANDS], 1);
 	log_add(&c[LOG_MS], reactor_now_ms(t->nexus->reactor) - t->started_ms);
-	if (t->status == STATUS_GOOD)
+	if (t->lu->tape)
+		tape_log_count(t, c);
+	else if (t->status == STATUS_GOOD)
 		log_add(&c[LOG_BYTES], t->row->counts == COUNTS_VERIFY
 					   ? t->blocks << t->lu->block_shift
 					   : t->data.length);

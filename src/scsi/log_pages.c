@@ -3,15 +3,10 @@
 #include <string.h>
 
 #include "scsi/log.h"
+#include "scsi/tape_alert.h"
+#include "scsi/tape_log.h"
 #include "scsi/thresholds.h"
 #include "util/bytes.h"
-
-/* Parameter control bytes.  TSD: nothing is saved, here or by the unit itself. */
-#define TSD 0x20
-#define BOUNDED_COUNTER (TSD | 0x00)
-#define UNBOUNDED_COUNTER (TSD | 0x02)
-#define ASCII_LIST (TSD | 0x01)
-#define BINARY_LIST (TSD | 0x03)
 
 static bool always(const struct lu *lu)
 {
@@ -24,13 +19,18 @@ static bool is_disk(const struct lu *lu)
 	return lu->store && lu->commands->device_type == 0x00;
 }
 
+static bool is_tape_drive(const struct lu *lu)
+{
+	return lu->tape != NULL;
+}
+
 static bool has_medium_commands(const struct lu *lu)
 {
 	return lu->store != NULL;
 }
 
-static struct log_param *put_param(struct log_param *out, uint16_t code, uint8_t control,
-				   uint8_t length, bool can_reset)
+struct log_param *log_put_param(struct log_param *out, uint16_t code, uint8_t control,
+				uint8_t length, bool can_reset)
 {
 	memset(out, 0, sizeof(*out));
 	out->code = code;
@@ -54,7 +54,7 @@ static unsigned error_params(const struct lu *lu, enum row_counts kind, struct l
 
 	log_read(lu, &sums);
 	for (uint16_t code = 0; code < ERROR_PARAMS; code++)
-		put_param(&out[code], code, BOUNDED_COUNTER, 8, true);
+		log_put_param(&out[code], code, LOG_BOUNDED_COUNTER, 8, true);
 	put_be64(out[TOTAL_BYTES].value, sums.counters[kind][LOG_BYTES] - base[LOG_BYTES]);
 	put_be64(out[TOTAL_UNCORRECTED].value, sums.counters[kind][LOG_ERRORS] - base[LOG_ERRORS]);
 	return ERROR_PARAMS;
@@ -112,7 +112,7 @@ static unsigned last_errors(const struct lu *lu, struct log_param *out)
 	for (unsigned i = 0; i < count; i++) {
 		size_t len = strnlen(events[i], LOG_VALUE_MAX);
 
-		put_param(&out[i], (uint16_t)i, ASCII_LIST, (uint8_t)len, false);
+		log_put_param(&out[i], (uint16_t)i, LOG_ASCII_LIST, (uint8_t)len, false);
 		memcpy(out[i].value, events[i], len);
 	}
 	return count;
@@ -133,7 +133,7 @@ static unsigned self_tests(const struct lu *lu, struct log_param *out)
 
 	for (unsigned i = 0; i < LOG_SELF_TESTS_MAX; i++) {
 		uint8_t *value =
-		    put_param(&out[i], (uint16_t)(i + 1), BINARY_LIST, 16, false)->value;
+		    log_put_param(&out[i], (uint16_t)(i + 1), LOG_BINARY_LIST, 16, false)->value;
 
 		if (i >= count)
 			continue; /* zeroes: no such test has been made */
@@ -159,7 +159,7 @@ static unsigned statistics(const struct lu *lu, struct log_param *out)
 	const uint64_t *write_base = base->counters[COUNTS_WRITE];
 	struct log_sums sums;
 	const uint64_t *reads = sums.counters[COUNTS_READ], *writes = sums.counters[COUNTS_WRITE];
-	uint8_t *value = put_param(&out[0], STATISTICS, UNBOUNDED_COUNTER, 64, true)->value;
+	uint8_t *value = log_put_param(&out[0], STATISTICS, LOG_UNBOUNDED_COUNTER, 64, true)->value;
 
 	log_read(lu, &sums);
 	put_be64(value, reads[LOG_COMMANDS] - read_base[LOG_COMMANDS]);
@@ -169,9 +169,9 @@ static unsigned statistics(const struct lu *lu, struct log_param *out)
 	put_be64(value + 32, reads[LOG_MS] - read_base[LOG_MS]);
 	put_be64(value + 40, writes[LOG_MS] - write_base[LOG_MS]);
 	/* the weighted numbers that follow aren't kept */
-	value = put_param(&out[1], IDLE_TIME, UNBOUNDED_COUNTER, 8, true)->value;
+	value = log_put_param(&out[1], IDLE_TIME, LOG_UNBOUNDED_COUNTER, 8, true)->value;
 	put_be64(value, sums.idle_ms > base->idle_ms ? sums.idle_ms - base->idle_ms : 0);
-	value = put_param(&out[2], TIME_INTERVAL, BINARY_LIST, 8, false)->value;
+	value = log_put_param(&out[2], TIME_INTERVAL, LOG_BINARY_LIST, 8, false)->value;
 	put_be32(value, 3); /* negative exponent and integer: milliseconds */
 	put_be32(value + 4, 1);
 	return 3;
@@ -193,7 +193,7 @@ static void reset_statistics(struct lu *lu, int code)
 static unsigned informational_exceptions(const struct lu *lu, struct log_param *out)
 {
 	(void)lu;
-	put_param(&out[0], 0x0000, BINARY_LIST, 4, false)->value[2] = 0xff;
+	log_put_param(&out[0], 0x0000, LOG_BINARY_LIST, 4, false)->value[2] = 0xff;
 	return 1;
 }
 
@@ -206,7 +206,7 @@ static unsigned informational_exceptions(const struct lu *lu, struct log_param *
 static unsigned provisioning(const struct lu *lu, struct log_param *out)
 {
 	for (uint16_t resource = RESOURCE_AVAILABLE; resource <= RESOURCE_USED; resource++) {
-		uint8_t *value = put_param(out++, resource, BINARY_LIST, 8, false)->value;
+		uint8_t *value = log_put_param(out++, resource, LOG_BINARY_LIST, 8, false)->value;
 
 		put_be32(value, thresholds_count(lu, resource));
 		value[4] = resource == RESOURCE_USED ? DEDICATED : NOT_DEDICATED;
@@ -214,20 +214,38 @@ static unsigned provisioning(const struct lu *lu, struct log_param *out)
 	return 2;
 }
 
+/* ---- TapeAlert: each flag is reset with all others ---- */
+
+static void reset_alerts(struct lu *lu, int code)
+{
+	(void)code;
+	tape_alert_clear(lu);
+}
+
 /* ---- ---- */
 
 const struct log_page log_pages[] = {
-    {LOG_PAGE_SUPPORTED, 0, always, NULL, false, NULL},
-    {LOG_PAGE_SUPPORTED, LOG_SUBPAGE_ALL, always, NULL, false, NULL},
-    {LOG_PAGE_WRITE_ERRORS, 0, has_medium_commands, write_errors, false, reset_write_errors},
-    {LOG_PAGE_READ_ERRORS, 0, has_medium_commands, read_errors, false, reset_read_errors},
-    {LOG_PAGE_VERIFY_ERRORS, 0, is_disk, verify_errors, false, reset_verify_errors},
-    {LOG_PAGE_LAST_ERRORS, 0, has_medium_commands, last_errors, false, reset_last_errors},
-    {LOG_PAGE_PROVISIONING, 0, thresholds_reported, provisioning, true, NULL},
-    {LOG_PAGE_SELF_TESTS, 0, has_medium_commands, self_tests, false, NULL},
-    {LOG_PAGE_STATISTICS, 0, is_disk, statistics, false, reset_statistics},
-    {LOG_PAGE_INFORMATIONAL_EXCEPTIONS, 0, is_disk, informational_exceptions, false, NULL},
-    {0, 0, NULL, NULL, false, NULL},
+    {LOG_PAGE_SUPPORTED, 0, always, NULL, false, NULL, NULL},
+    {LOG_PAGE_SUPPORTED, LOG_SUBPAGE_ALL, always, NULL, false, NULL, NULL},
+    {LOG_PAGE_WRITE_ERRORS, 0, has_medium_commands, write_errors, false, reset_write_errors, NULL},
+    {LOG_PAGE_READ_ERRORS, 0, has_medium_commands, read_errors, false, reset_read_errors, NULL},
+    {LOG_PAGE_VERIFY_ERRORS, 0, is_disk, verify_errors, false, reset_verify_errors, NULL},
+    {LOG_PAGE_LAST_ERRORS, 0, has_medium_commands, last_errors, false, reset_last_errors, NULL},
+    {LOG_PAGE_PROVISIONING, 0, thresholds_reported, provisioning, true, NULL, NULL},
+    {LOG_PAGE_SEQUENTIAL_ACCESS, 0, is_tape_drive, tape_log_sequential, false,
+     tape_log_reset_sequential, NULL},
+    {LOG_PAGE_SELF_TESTS, 0, has_medium_commands, self_tests, false, NULL, NULL},
+    {LOG_PAGE_VOLUME_STATISTICS, 0, is_tape_drive, tape_log_volume, false, NULL, NULL},
+    {LOG_PAGE_STATISTICS, 0, is_disk, statistics, false, reset_statistics, NULL},
+    {LOG_PAGE_DATA_COMPRESSION, 0, is_tape_drive, tape_log_compression, false,
+     tape_log_reset_compression, NULL},
+    {LOG_PAGE_TAPE_ALERT, 0, is_tape_drive, tape_alert_params, false, reset_alerts,
+     tape_alert_for_nexus},
+    {LOG_PAGE_INFORMATIONAL_EXCEPTIONS, 0, is_disk, informational_exceptions, false, NULL, NULL},
+    {LOG_PAGE_TAPE_CAPACITY, 0, is_tape_drive, tape_log_capacity, false, NULL, NULL},
+    {LOG_PAGE_LTO_COMPRESSION, 0, is_tape_drive, tape_log_compression, false,
+     tape_log_reset_compression, NULL},
+    {0, 0, NULL, NULL, false, NULL, NULL},
 };
 
 const struct log_page *log_find_page(const struct lu *lu, uint8_t page, uint8_t subpage)

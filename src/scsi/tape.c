@@ -17,6 +17,7 @@ int tape_create(struct lu *lu)
 	lu->tape = calloc(1, sizeof(*lu->tape));
 	if (!lu->tape)
 		return -ENOMEM;
+	pthread_mutex_init(&lu->tape->lock, NULL);
 	lu->tape->identity = &tape_identities[0];
 	tape_look_at_medium(lu);
 	return 0;
@@ -24,6 +25,8 @@ int tape_create(struct lu *lu)
 
 void tape_free(struct lu *lu)
 {
+	if (lu->tape)
+		pthread_mutex_destroy(&lu->tape->lock);
 	free(lu->tape);
 	lu->tape = NULL;
 }

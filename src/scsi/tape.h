@@ -7,6 +7,7 @@
 #ifndef TGT_SCSI_TAPE_H
 #define TGT_SCSI_TAPE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,9 +28,11 @@ struct tape_drive {
 	/* as the last tape operation left it; relaxed */
 	_Atomic uint32_t partition;
 	_Atomic uint64_t pos_remain;
-	/* when each flag was raised last, counted in raised; 0: it isn't.  Any reactor; relaxed */
-	_Atomic uint64_t alerts[TAPE_ALERTS + 1];
-	_Atomic uint64_t raised;
+	/* tape_alert.c, under the lock: when each flag was raised last, counted in raised; 0: it
+	 * isn't */
+	pthread_mutex_t lock;
+	uint64_t alerts[TAPE_ALERTS + 1];
+	uint64_t raised;
 };
 
 /* ---- tape.c ---- */
@@ -54,11 +57,11 @@ struct tape_modes {
 	bool swp;          /* Device Configuration: software write protect */
 	bool keeps_alerts; /* Device Configuration Extension: TAPLSD, LOG SENSE clears no flag */
 	uint64_t pews;     /* programmable early warning, bytes before early warning; 0: none */
-	/* Control Data Protection: with each block of WRITE, and of READ, VERIFY and RECOVER
-	 * BUFFERED DATA (RBDP) come lbp_length bytes of protection information */
+	/* Control Data Protection: with each block of WRITE, and of READ and VERIFY, come
+	 * lbp_length bytes of protection information */
 	uint8_t lbp_method; /* enum tape_lbp_method */
 	uint8_t lbp_length;
-	bool lbp_write, lbp_read, lbp_recover;
+	bool lbp_write, lbp_read;
 };
 
 /* Of a tape drive; never NULL.  Valid while the caller's task runs. */

@@ -32,24 +32,26 @@ const uint8_t tape_alerts_supported[ALERT_BYTES] = {
 
 static void raise(struct lu *lu, unsigned flag)
 {
-	uint64_t now = atomic_fetch_add_explicit(&lu->tape->raised, 1, memory_order_relaxed) + 1;
-
-	atomic_store_explicit(&lu->tape->alerts[flag], now, memory_order_relaxed);
+	pthread_mutex_lock(&lu->tape->lock);
+	lu->tape->alerts[flag] = ++lu->tape->raised;
+	pthread_mutex_unlock(&lu->tape->lock);
 }
 
 static void lower(struct lu *lu, unsigned flag)
 {
-	atomic_store_explicit(&lu->tape->alerts[flag], 0, memory_order_relaxed);
-}
-
-static uint64_t raised_at(const struct lu *lu, unsigned flag)
-{
-	return atomic_load_explicit(&lu->tape->alerts[flag], memory_order_relaxed);
+	pthread_mutex_lock(&lu->tape->lock);
+	lu->tape->alerts[flag] = 0;
+	pthread_mutex_unlock(&lu->tape->lock);
 }
 
 bool tape_alert_is_raised(const struct lu *lu, unsigned flag)
 {
-	return raised_at(lu, flag) != 0;
+	bool raised;
+
+	pthread_mutex_lock(&lu->tape->lock);
+	raised = lu->tape->alerts[flag] != 0;
+	pthread_mutex_unlock(&lu->tape->lock);
+	return raised;
 }
 
 void tape_alert_clear(struct lu *lu)
@@ -139,18 +141,20 @@ unsigned tape_alert_params(const struct lu *lu, struct log_param *out)
 		out->code = (uint16_t)flag;
 		out->control = BINARY_LIST;
 		out->length = 1;
-		out->value[0] = raised_at(lu, flag) != 0;
+		out->value[0] = tape_alert_is_raised(lu, flag);
 	}
 	return TAPE_ALERTS;
 }
 
+/* Anew, so that what was raised meanwhile isn't taken for read. */
 void tape_alert_for_nexus(const struct scsi_task *t, struct log_param *params, unsigned count)
 {
-	uint64_t now = atomic_load_explicit(&t->lu->tape->raised, memory_order_relaxed);
+	struct tape_drive *tape = t->lu->tape;
 
+	pthread_mutex_lock(&tape->lock);
 	for (unsigned i = 0; i < count; i++)
-		if (raised_at(t->lu, params[i].code) <= t->itl->alerts_read)
-			params[i].value[0] = 0;
+		params[i].value[0] = tape->alerts[params[i].code] > t->itl->alerts_read;
 	if (!tape_modes(t->lu)->keeps_alerts)
-		t->itl->alerts_read = now;
+		t->itl->alerts_read = tape->raised;
+	pthread_mutex_unlock(&tape->lock);
 }

@@ -38,7 +38,6 @@
 #define LBP_FLAGS 6
 #define LBP_W 0x80
 #define LBP_R 0x40
-#define LBP_RBDP 0x20
 #define LBP_CRC_BYTES 4
 /* Medium Configuration */
 #define WORMM_BYTE 2
@@ -48,8 +47,8 @@
 /* Nothing is retried or corrected here, the store does that. */
 static const uint8_t rw_error_recovery[12] = {0x01, 0x0a};
 static const uint8_t data_protection[32] = {0x4a, 0xf0, 0x00, 0x1c};
-static const uint8_t data_protection_changeable[32] = {
-    0x4a, 0xf0, 0x00, 0x1c, 0xff, 0x3f, LBP_W | LBP_R | LBP_RBDP};
+static const uint8_t data_protection_changeable[32] = {0x4a, 0xf0, 0x00,         0x1c,
+						       0xff, 0x3f, LBP_W | LBP_R};
 /* LOIS: logical object identifiers; EEG: WRITE ends with an end of data */
 static const uint8_t configuration[16] = {
     0x10, 0x0e, [CONFIG_LOIS_BYTE] = CONFIG_LOIS, [CONFIG_EEG_BYTE] = CONFIG_EEG};
@@ -161,7 +160,6 @@ void tape_mode_refresh(struct mode_state *state)
 	    .lbp_length = lbp[LBP_LENGTH],
 	    .lbp_write = flags & LBP_W,
 	    .lbp_read = flags & LBP_R,
-	    .lbp_recover = flags & LBP_RBDP,
 	};
 }
 

@@ -6,6 +6,7 @@
 #ifndef TGT_TESTS_LOG_FIXTURE_H
 #define TGT_TESTS_LOG_FIXTURE_H
 
+#include "fake_tape.h"
 #include "fake_task.h"
 #include "fake_thresholds.h"
 #include "scsi/log.h"
@@ -28,6 +29,12 @@ void lu_establish_ua(struct lu *lu, uint16_t asc, uint64_t except)
 	assert_int_equal(except, fake_nexus[0].id);
 	assert_int_equal(said.ended, 0);
 	told++;
+}
+
+uint32_t store_capabilities(const struct store *store)
+{
+	(void)store;
+	return TGT_BS_CAN_WRITE;
 }
 
 struct reactor *reactor_self(void)

@@ -243,18 +243,20 @@ static void data_protection(void **state)
 	(void)state;
 	assert_page(MODE_CURRENT, 0x0a, 0xf0, page, sizeof(page));
 	assert_int_equal(tape_modes(&fake_lu)->lbp_method, TAPE_LBP_NONE);
-	page[6] = 0xe0; /* without a method they ask for nothing */
+	page[6] = 0xc0; /* without a method they ask for nothing */
 	assert_good(send_page(page, sizeof(page)));
 	assert_false(tape_modes(&fake_lu)->lbp_write);
 	page[4] = TAPE_LBP_CRC32C;
 	page[5] = 4;
-	page[6] = 0xa0;
+	page[6] = 0x80;
 	assert_good(send_page(page, sizeof(page)));
 	assert_int_equal(tape_modes(&fake_lu)->lbp_method, TAPE_LBP_CRC32C);
 	assert_int_equal(tape_modes(&fake_lu)->lbp_length, 4);
 	assert_true(tape_modes(&fake_lu)->lbp_write);
 	assert_false(tape_modes(&fake_lu)->lbp_read);
-	assert_true(tape_modes(&fake_lu)->lbp_recover);
+	page[6] = 0x20; /* RBDP: there is no RECOVER BUFFERED DATA */
+	assert_refused(send_page(page, sizeof(page)), 6);
+	page[6] = 0x80;
 	page[5] = 8;
 	assert_refused(send_page(page, sizeof(page)), 5);
 	page[5] = 4;

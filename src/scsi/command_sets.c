@@ -30,8 +30,8 @@ const struct command_set controller_commands = {
 };
 
 static const struct opcode_row *const tape_tables[] = {
-    spc_rows,     alua_rows, spc_medium_rows, rsoc_rows,       mode_rows, log_rows,
-    reserve_rows, pr_rows,   ssc_rows,        diagnostic_rows, NULL,
+    spc_rows,     alua_rows, spc_medium_rows, rsoc_rows,       mode_rows,    log_rows,
+    reserve_rows, pr_rows,   ssc_rows,        diagnostic_rows, density_rows, NULL,
 };
 const struct command_set tape_commands = {
     .device_type = 0x01,

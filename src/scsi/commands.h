@@ -40,7 +40,8 @@ extern const struct opcode_row diagnostic_rows[];
 /* timestamp.c: REPORT and SET TIMESTAMP; identifying.c: … IDENTIFYING INFORMATION */
 extern const struct opcode_row timestamp_rows[];
 extern const struct opcode_row identifying_rows[];
-/* ssc.c */
+/* density.c: REPORT DENSITY SUPPORT; ssc.c: the other commands of tapes */
+extern const struct opcode_row density_rows[];
 extern const struct opcode_row ssc_rows[];
 
 /* ---- mode_pages.c: mode pages of an LU (SPC-5 7.5, SBC-4 6.5) ---- */

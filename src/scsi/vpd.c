@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "scsi/commands.h"
+#include "scsi/tape_alert.h"
 #include "scsi/target.h"
 #include "scsi/thresholds.h"
 #include "util/bytes.h"
@@ -27,7 +28,7 @@
 
 struct vpd_page {
 	uint8_t code;
-	bool disks_only;
+	enum { ALL_TYPES, DISKS_ONLY, TAPES_ONLY } types;
 	/* Writes what follows the four bytes of header (at is zeroed); returns its length. */
 	size_t (*put)(uint8_t *at, const struct scsi_task *t);
 };
@@ -36,7 +37,9 @@ static const struct vpd_page pages[];
 
 static bool has_page(const struct lu *lu, const struct vpd_page *page)
 {
-	return !page->disks_only || lu->commands->device_type == DISK;
+	if (page->types == TAPES_ONLY)
+		return lu->tape;
+	return page->types == ALL_TYPES || lu->commands->device_type == DISK;
 }
 
 /* 7.7.16 Supported VPD Pages */
@@ -228,12 +231,53 @@ static size_t put_provisioning(uint8_t *at, const struct scsi_task *t)
 	return 4;
 }
 
+/* SSC-5 Sequential-Access Device Capabilities: TSMC (tape stream mirroring) there is none */
+static size_t put_tape_capabilities(uint8_t *at, const struct scsi_task *t)
+{
+	at[0] = store_module(t->lu->store)->descriptor.tape_info ? 0x01 : 0; /* WORM */
+	return 2;
+}
+
+/* SSC-5 Manufacturer-assigned Serial Number: the one that it was made with */
+static size_t put_tape_serial(uint8_t *at, const struct scsi_task *t)
+{
+	struct lu_identity id;
+	size_t len;
+
+	lu_default_identity(t->lu, &id);
+	len = strlen(id.scsi_sn);
+	memcpy(at, id.scsi_sn, len);
+	return len;
+}
+
+/* SSC-5 TapeAlert Supported Flags */
+static size_t put_tape_alerts(uint8_t *at, const struct scsi_task *t)
+{
+	(void)t;
+	memcpy(at, tape_alerts_supported, ALERT_BYTES);
+	return ALERT_BYTES;
+}
+
+/* SSC-5 Logical Block Protection: one method, CRC32C, its length, and LBP_W_C, LBP_R_C; there is no
+ * RECOVER BUFFERED DATA (RBDP_C) */
+static size_t put_tape_protection(uint8_t *at, const struct scsi_task *t)
+{
+	(void)t;
+	at[4] = 3; /* bytes that follow in the descriptor */
+	at[5] = TAPE_LBP_CRC32C;
+	at[6] = 4;
+	at[7] = 0x80 | 0x40;
+	return 8;
+}
+
 static const struct vpd_page pages[] = {
-    {0x00, false, put_supported},        {0x80, false, put_serial},
-    {0x83, false, put_identification},   {0x86, false, put_extended_inquiry},
-    {0x87, false, put_mode_page_policy}, {0x88, false, vpd_put_scsi_ports},
-    {0xb0, true, put_block_limits},      {0xb1, true, put_characteristics},
-    {0xb2, true, put_provisioning},      {0, false, NULL},
+    {0x00, ALL_TYPES, put_supported},        {0x80, ALL_TYPES, put_serial},
+    {0x83, ALL_TYPES, put_identification},   {0x86, ALL_TYPES, put_extended_inquiry},
+    {0x87, ALL_TYPES, put_mode_page_policy}, {0x88, ALL_TYPES, vpd_put_scsi_ports},
+    {0xb0, DISKS_ONLY, put_block_limits},    {0xb0, TAPES_ONLY, put_tape_capabilities},
+    {0xb1, DISKS_ONLY, put_characteristics}, {0xb1, TAPES_ONLY, put_tape_serial},
+    {0xb2, DISKS_ONLY, put_provisioning},    {0xb2, TAPES_ONLY, put_tape_alerts},
+    {0xb5, TAPES_ONLY, put_tape_protection}, {0, ALL_TYPES, NULL},
 };
 
 void vpd_inquiry(struct scsi_task *t, uint8_t page, uint16_t allocation_length)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Vital product data: SPC-5 7.7, SBC-4 6.6. */
+#include "fake_tape.h"
 #include "fake_task.h"
 #include "fake_thresholds.h"
 
@@ -12,6 +13,19 @@ struct tgt_bs_geometry store_geometry(const struct store *store)
 {
 	assert_ptr_equal(store, fake_lu.store);
 	return geometry;
+}
+
+uint32_t store_capabilities(const struct store *store)
+{
+	(void)store;
+	return TGT_BS_CAN_WRITE;
+}
+
+void lu_default_identity(const struct lu *lu, struct lu_identity *id)
+{
+	(void)lu;
+	memset(id, 0, sizeof(*id));
+	strcpy(id->scsi_sn, "beaf11");
 }
 
 uint8_t spc_peripheral(const struct scsi_task *t)
@@ -64,7 +78,7 @@ static struct scsi_task *vpd(uint8_t page)
 static void assert_page(uint8_t page, size_t length)
 {
 	assert_good(vpd(page));
-	assert_int_equal(said.data[0], 0x00);
+	assert_int_equal(said.data[0], fake_lu.commands->device_type);
 	assert_int_equal(said.data[1], page);
 	assert_int_equal(get_be16(said.data + 2), length);
 	assert_int_equal(said.len, length + 4);
@@ -335,6 +349,70 @@ static void test_provisioning(void **state)
 	fake_lu.thresholds = NULL;
 }
 
+static void be_a_drive(void)
+{
+	static int (*const tells)(void *store, struct tgt_bs_tape_info *info) =
+	    (int (*)(void *, struct tgt_bs_tape_info *))(void *)store_tape_info;
+
+	fake_make_tape(&fake_lu, 1 << 30, 0);
+	fake_module.descriptor.tape_info = tells;
+}
+
+static void test_tape_pages(void **state)
+{
+	static const uint8_t supported[] = {0x00, 0x80, 0x83, 0x86, 0x87,
+					    0x88, 0xb0, 0xb1, 0xb2, 0xb5};
+
+	(void)state;
+	be_a_drive();
+	assert_page(0x00, sizeof(supported));
+	assert_memory_equal(said.data + 4, supported, sizeof(supported));
+}
+
+/* SSC-5 Sequential-Access Device Capabilities: WORM, as the store has such cartridges; no TSMC */
+static void test_tape_capabilities(void **state)
+{
+	(void)state;
+	be_a_drive();
+	assert_page(0xb0, 2);
+	assert_int_equal(get_be16(said.data + 4), 0x0100);
+	fake_module.descriptor.tape_info = NULL;
+	assert_page(0xb0, 2);
+	assert_int_equal(get_be16(said.data + 4), 0x0000);
+}
+
+/* SSC-5 Manufacturer-assigned Serial Number: also when the operator has given it another one */
+static void test_tape_serial(void **state)
+{
+	(void)state;
+	be_a_drive();
+	strcpy(fake_lu.id.scsi_sn, "other");
+	assert_page(0xb1, 6);
+	assert_memory_equal(said.data + 4, "beaf11", 6);
+}
+
+/* SSC-5 TapeAlert Supported Flags: flag 1 is bit 7 of the first byte */
+static void test_tape_alerts(void **state)
+{
+	static const uint8_t flags[] = {0x3c, 0xf0, 0x80, 0x02, 0, 0, 0, 0x10};
+
+	(void)state;
+	be_a_drive();
+	assert_page(0xb2, sizeof(flags));
+	assert_memory_equal(said.data + 4, flags, sizeof(flags));
+}
+
+/* SSC-5 Logical Block Protection: CRC32C of four bytes; LBP_W_C, LBP_R_C, no RBDP_C */
+static void test_tape_protection(void **state)
+{
+	static const uint8_t is[] = {0, 0, 0, 0, 3, 2, 4, 0xc0};
+
+	(void)state;
+	be_a_drive();
+	assert_page(0xb5, sizeof(is));
+	assert_memory_equal(said.data + 4, is, sizeof(is));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +430,11 @@ int main(void)
 	    cmocka_unit_test_setup(test_block_limits_of_thin, setup),
 	    cmocka_unit_test_setup(test_characteristics, setup),
 	    cmocka_unit_test_setup(test_provisioning, setup),
+	    cmocka_unit_test_setup(test_tape_pages, setup),
+	    cmocka_unit_test_setup(test_tape_capabilities, setup),
+	    cmocka_unit_test_setup(test_tape_serial, setup),
+	    cmocka_unit_test_setup(test_tape_alerts, setup),
+	    cmocka_unit_test_setup(test_tape_protection, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

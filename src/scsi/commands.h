@@ -40,9 +40,14 @@ extern const struct opcode_row diagnostic_rows[];
 /* timestamp.c: REPORT and SET TIMESTAMP; identifying.c: … IDENTIFYING INFORMATION */
 extern const struct opcode_row timestamp_rows[];
 extern const struct opcode_row identifying_rows[];
-/* density.c: REPORT DENSITY SUPPORT; ssc.c: the other commands of tapes */
+/* density.c: REPORT DENSITY SUPPORT */
 extern const struct opcode_row density_rows[];
-extern const struct opcode_row ssc_rows[];
+/* tapes: ssc_rw.c: READ, WRITE; ssc_space.c: SPACE, LOCATE, REWIND; ssc_position.c: READ POSITION,
+ * READ BLOCK LIMITS; ssc_medium.c: WRITE FILEMARKS, ERASE, LOAD UNLOAD … */
+extern const struct opcode_row ssc_rw_rows[];
+extern const struct opcode_row ssc_space_rows[];
+extern const struct opcode_row ssc_position_rows[];
+extern const struct opcode_row ssc_medium_rows[];
 
 /* ---- mode_pages.c: mode pages of an LU (SPC-5 7.5, SBC-4 6.5) ---- */
 /* Sets lu->mode with the defaults of its device type and what was saved; blocks.  -errno. */

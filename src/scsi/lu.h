@@ -88,18 +88,19 @@ struct lu {
 	uint8_t naa[8];      /* NAA locally assigned designator, from target name and LUN */
 	uint32_t block_size; /* logical block length; a power of two, 512 … 65536 */
 	uint8_t block_shift;
-	uint64_t blocks;              /* number of logical blocks */
-	uint8_t lbppbe;               /* log2 of logical blocks per physical block */
-	uint16_t la_lba;              /* lowest aligned LBA */
-	uint16_t optimal_xfer_gran;   /* blocks; 0: none */
-	uint32_t optimal_xfer_len;    /* blocks; 0: none */
-	uint16_t rotation_rate;       /* 0: not reported, 1: no rotation, else rpm */
-	uint32_t io_alignment;        /* bytes: of the store's requests; see sbc_set_limits() */
-	uint32_t max_transfer_blocks; /* in one store request and in one buffer */
-	bool volatile_cache;          /* what is written needs FLUSH to be durable */
-	uint32_t tape_block_length;   /* tapes: bytes of a fixed block, 0: there are none */
-	atomic_bool readonly;         /* by the operator or the store */
-	bool readonly_wanted;         /* by the operator */
+	uint64_t blocks;                /* number of logical blocks */
+	uint8_t lbppbe;                 /* log2 of logical blocks per physical block */
+	uint16_t la_lba;                /* lowest aligned LBA */
+	uint16_t optimal_xfer_gran;     /* blocks; 0: none */
+	uint32_t optimal_xfer_len;      /* blocks; 0: none */
+	uint16_t rotation_rate;         /* 0: not reported, 1: no rotation, else rpm */
+	uint32_t io_alignment;          /* bytes: of the store's requests; see sbc_set_limits() */
+	uint32_t max_transfer_blocks;   /* in one store request and in one buffer */
+	bool volatile_cache;            /* what is written needs FLUSH to be durable */
+	uint64_t mam_written, mam_read; /* tapes: bytes moved when the cartridge came in (mam.h) */
+	uint32_t tape_block_length;     /* tapes: bytes of a fixed block, 0: there are none */
+	atomic_bool readonly;           /* by the operator or the store */
+	bool readonly_wanted;           /* by the operator */
 	bool removable;
 	bool thin;                /* thin provisioning reported, UNMAP allowed */
 	atomic_bool online;       /* the operator's wish */

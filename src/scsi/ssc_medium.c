@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Marks, erasing and the medium itself: WRITE FILEMARKS, ERASE, LOAD UNLOAD (SSC-5). */
+#include "scsi/mam.h"
 #include "scsi/sbc.h"
 #include "scsi/ssc.h"
 #include "scsi/ua.h"
@@ -38,10 +39,13 @@ static void loaded(struct scsi_task *t)
 {
 	if (!sbc_store_ok(t))
 		return;
-	if (!t->lu->medium)
-		lu_establish_ua(t->lu, ASC_NOT_READY_TO_READY_CHANGE, t->nexus->id);
+	if (t->lu->medium) {
+		task_good(t);
+		return;
+	}
+	lu_establish_ua(t->lu, ASC_NOT_READY_TO_READY_CHANGE, t->nexus->id);
 	t->lu->medium = true;
-	task_good(t);
+	mam_load(t, task_good);
 }
 
 static void unloaded(struct scsi_task *t)
@@ -52,6 +56,12 @@ static void unloaded(struct scsi_task *t)
 	task_good(t);
 }
 
+static void unload(struct scsi_task *t)
+{
+	ssc_request(t, TGT_BS_TAPE_UNLOAD);
+	task_submit_prepared(t, unloaded);
+}
+
 static void load_unload(struct scsi_task *t)
 {
 	bool load = t->cdb[4] & LOAD_LOAD;
@@ -60,9 +70,11 @@ static void load_unload(struct scsi_task *t)
 		task_sense(t, KEY_ILLEGAL_REQUEST, ASC_MEDIUM_REMOVAL_PREVENTED);
 	} else if (!load && !t->lu->medium) {
 		task_good(t);
+	} else if (load) {
+		ssc_request(t, TGT_BS_TAPE_LOAD);
+		task_submit_prepared(t, loaded);
 	} else {
-		ssc_request(t, load ? TGT_BS_TAPE_LOAD : TGT_BS_TAPE_UNLOAD);
-		task_submit_prepared(t, load ? loaded : unloaded);
+		mam_unload(t, unload);
 	}
 }
 

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from harness import cu
+from harness import cu, not_for
 from harness.allow import AllowList
 from harness.bench import Bench
 from harness.daemon import Daemon
 from harness.modules import Plan, Variant, special_variants
 from harness.options import Settings, add_options, make_plan
 from harness.portals import Portals
+from harness.preload import library
 from harness.selection import Selector
-from harness.sg import Sg, shim
+from harness.sg import Sg
 from harness.units import Target, Unit, make_disk, restore
 
 pytest_plugins = ["report", "recording"]
@@ -98,10 +99,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def cu_rows(config: pytest.Config) -> Iterator[Any]:
     """Each of libiscsi's tests on each kind of unit; the smoke run takes the first test of each suite."""
     settings, plan = config.stash[SETTINGS], config.stash[PLAN]
-    quick_on = {v.module: v for v in reversed(variants(config, "all"))}.values()
-    for variant in variants(config, "all"):
+    chosen = variants(config, "all") + variants(config, "tape")
+    quick_on = {v.module: v for v in reversed(chosen)}.values()
+    for variant in chosen:
         suites = set()
-        for test in cu.tests():
+        for test in not_for.fitting(variant.kind, cu.tests()):
             suite = test.split(".")[1]
             quick = suite not in suites and variant in quick_on
             suites.add(suite)
@@ -193,7 +195,13 @@ def unit(bench: Bench, variant: Variant, request: pytest.FixtureRequest) -> Iter
 
 @pytest.fixture(scope="session")
 def shim_file(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shim(settings, tmp_path_factory.mktemp("shim"))
+    return library("sgshim", settings, tmp_path_factory.mktemp("shim"))
+
+
+@pytest.fixture(scope="session")
+def readcap_file(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What gets libiscsi's tool to start on a unit without a capacity."""
+    return library("readcap", settings, tmp_path_factory.mktemp("readcap"))
 
 
 @pytest.fixture

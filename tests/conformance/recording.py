@@ -65,7 +65,7 @@ class Recording:
             common: Counter[tuple[int, bytes]] | None = None
             for test in IDLE:
                 self.recorder.reset()
-                cu.run_test(test, item.funcargs["unit"].url)
+                cu.run_test(test, item.funcargs["unit"].url, preload=item.funcargs["preload"])
                 sent = self.recorder.commands()
                 common = sent if common is None else common & sent
             self.idle[variant] = common or Counter()
@@ -81,7 +81,10 @@ class Recording:
         item.user_properties.append(("commands", self.names(item, sent)))
 
     def names(self, item: Any, sent: Counter[tuple[int, bytes]]) -> list[str]:
+        params = item.callspec.params if hasattr(item, "callspec") else {}
         marker, kind = item.get_closest_marker("variants"), "disk"
+        if "cu_test" in params:
+            kind = KINDS.get(params["variant"].kind, kind)
         if marker is not None:
             kind = KINDS.get(marker.args[0], kind)
         if item.get_closest_marker("no_unit") is not None:

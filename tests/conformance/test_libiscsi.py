@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harness import cu
@@ -20,13 +22,19 @@ def zero(unit: Unit, blocks: int = 512) -> None:
         write_block(session, unit, 0, bytes(blocks * unit.block_size))
 
 
+@pytest.fixture
+def preload(variant: Variant, readcap_file: Path) -> Path | None:
+    """Units other than disks have no capacity, without which the tool doesn't begin."""
+    return readcap_file if variant.kind != "block" else None
+
+
 def test_libiscsi(unit: Unit, variant: Variant, cu_test: str, allow: AllowList, settings: Settings,
-                  request: pytest.FixtureRequest) -> None:
+                  preload: Path | None, request: pytest.FixtureRequest) -> None:
     facts = variant.facts()
     note(request.node, ran={"test": cu_test, "facts": facts})
     if cu_test in cu.WANTS_ZEROES and not variant.readonly:
         zero(unit)
-    outcome = cu.run_test(cu_test, unit.url, cu.TIMEOUT * settings.patience)
+    outcome = cu.run_test(cu_test, unit.url, cu.TIMEOUT * settings.patience, preload=preload)
     if outcome.kind == "passed":
         return
     entry = allow.find(cu_test, facts, outcome.kind, outcome.text)

@@ -17,7 +17,7 @@ from typing import Any
 # skip: the tool left it out.  tool-defect: it failed, and the tool is wrong.  no-store: it failed because
 # it reads what it wrote, and the store keeps nothing.
 OUTCOMES = ("skip", "tool-defect", "no-store")
-CONDITIONS = ("module", "thin", "block_size", "readonly", "removable", "exponent")
+CONDITIONS = ("kind", "module", "thin", "block_size", "readonly", "removable", "exponent")
 _KNOWN = {"test", "outcome", "reason", "clause", "text", "sometimes", "where"}
 
 
@@ -38,7 +38,8 @@ class Entry:
         """Whether it speaks about this test on a unit with these facts."""
         if not any(fnmatchcase(test, pattern) for pattern in self.tests):
             return False
-        return all(_holds(wanted, facts.get(name)) for name, wanted in self.where.items())
+        conditions = {"kind": "block", **self.where}  # an entry is about disks unless it says otherwise
+        return all(_holds(wanted, facts.get(name)) for name, wanted in conditions.items())
 
     def excuses(self, test: str, facts: Mapping[str, Any], outcome: str, text: str) -> bool:
         """Whether it allows this outcome (skip, or failed), which the tool explains by text."""

@@ -6,10 +6,12 @@ It counts a skipped test as passed, in its exit status too; only its standard ou
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from .process import run
 
@@ -51,10 +53,12 @@ def command(test: str, url: str, other: str | None = None) -> list[str]:
     return [TOOL, "-d", "-S", "-V", "-t", test, *urls]
 
 
-def run_test(test: str, url: str, timeout: float = TIMEOUT, other: str | None = None) -> Outcome:
-    """Runs one test in a process of its own."""
+def run_test(test: str, url: str, timeout: float = TIMEOUT, other: str | None = None,
+             preload: Path | None = None) -> Outcome:
+    """Runs one test in a process of its own, with a library put before the others if one is given."""
+    env = {**os.environ, "LD_PRELOAD": str(preload)} if preload is not None else None
     try:
-        done = run(command(test, url, other), timeout=timeout)
+        done = run(command(test, url, other), timeout=timeout, env=env)
     except subprocess.TimeoutExpired as expired:
         text = expired.stdout.decode(errors="replace") if isinstance(expired.stdout, bytes) else ""
         return Outcome("failed", f"no end within {timeout:.0f} s", text)

@@ -43,8 +43,11 @@ class Variant:
     readonly: bool = False
     removable: bool = False
     exponent: int = 0  # logical blocks per physical block, as a power of two
+    kind: str = "block"  # the module's
 
     def __str__(self) -> str:
+        if self.kind not in ("block", "passthrough"):
+            return f"{self.module}-{self.kind}"
         words = [self.module, "thin" if self.thin else "thick", str(self.block_size)]
         words += ["ro"] if self.readonly else []
         words += ["rmb"] if self.removable else []

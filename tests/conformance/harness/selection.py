@@ -38,7 +38,7 @@ class Selector:
             wanted = name in ("all", "basic", "storing", "one")
             return [peer_variant(self.settings.peer)] if wanted else []
         if name in ("tape", "passthrough"):
-            return [Variant(module.name) for module in self.plan.of_kind(name)]
+            return [Variant(module.name, kind=name) for module in self.plan.of_kind(name)]
         chosen: list[Variant] = getattr(self, "_" + name.replace("-", "_"))()
         return chosen
 

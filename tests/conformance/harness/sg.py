@@ -9,28 +9,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from .options import Settings
 from .process import run
 from .units import Unit
-
-SOURCE = Path(__file__).parents[2] / "fixtures" / "sgshim" / "sgshim.c"
 
 # Exit statuses of sg3_utils (sg3_utils(8))
 ILLEGAL_REQUEST, UNIT_ATTENTION, INVALID_OPCODE, MISCOMPARE, NOT_READY = 5, 6, 9, 14, 2
 LBA_OUT_OF_RANGE, CONFLICT, DATA_PROTECT = 22, 24, 7
-
-
-def shim(settings: Settings, folder: Path) -> Path:
-    """The shim that was built, or one built here, when another target is tested."""
-    if settings.build is not None:
-        built = settings.build / "tests" / "fixtures" / "sgshim" / "sgshim.so"
-        if built.exists():
-            return built
-    made = folder / "sgshim.so"
-    done = run(["cc", "-shared", "-fPIC", "-O2", "-D_GNU_SOURCE", "-o", str(made), str(SOURCE), "-liscsi", "-ldl"])
-    if done.returncode:
-        raise RuntimeError(f"the SG_IO shim can't be built:\n{done.stderr}")
-    return made
 
 
 @dataclass(frozen=True)

@@ -145,8 +145,10 @@ class Factory:
     def module(self, name: str) -> Module:
         return next(module for module in self.plan.modules if module.name == name)
 
-    def unit(self, target: Target, variant: Variant, lun: int = 1, size: int = SIZE) -> Unit:
-        """Makes a logical unit as the variant says."""
+    def unit(self, target: Target, variant: Variant, lun: int = 1, size: int | None = None) -> Unit:
+        """Makes a logical unit as the variant says; a new tape's file is empty."""
+        if size is None:
+            size = 0 if variant.kind == "tape" else SIZE
         path = self._path(target, self.module(variant.module), lun, size)
         unit = target.unit(lun, block_size=variant.block_size, variant=variant, path=path)
         self.attach(unit, size)

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 import types
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
 import html_page
-from harness import cu
+from harness import cu, not_for
 from harness.allow import AllowList
 from harness.daemon import Daemon
 from harness.modules import Module, Plan, Variant, block_variants
@@ -42,6 +43,16 @@ def test_listed_skip_is_excused_where_it_applies(tmp_path: Path) -> None:
     assert allow.find("ALL.Unmap.Simple", THICK, "failed", "not thin") is None
     assert allow.find("ALL.Read6.Simple", THICK, "skip", "not thin") is None
     assert allow.find("ALL.Unmap.Simple", Variant("null").facts(), "skip", "not thin") is None
+
+
+def test_an_entry_is_about_disks_unless_it_says_otherwise(tmp_path: Path) -> None:
+    tape = Variant("ssc", kind="tape").facts()
+    about_disks, about_tapes = (allow_list(tmp_path, ENTRY + more) for more in ("", 'where = { kind = "tape" }\n'))
+    assert about_disks.find("ALL.Unmap.Simple", THICK, "skip", "") is not None
+    assert about_disks.find("ALL.Unmap.Simple", tape, "skip", "") is None
+    assert about_disks.stale([("ALL.Unmap.Simple", tape)], []) == []
+    assert about_tapes.find("ALL.Unmap.Simple", tape, "skip", "") is not None
+    assert about_tapes.find("ALL.Unmap.Simple", THICK, "skip", "") is None
 
 
 @pytest.mark.smoke
@@ -110,6 +121,19 @@ def test_tool_lists_each_test_once() -> None:
     assert len(names) == len(set(names)) >= 200
     assert all(name.startswith("ALL.") and name.count(".") == 2 for name in names)
     assert len(cu.command("ALL.MultipathIO.Simple", "u")) == len(cu.command("ALL.Read6.Simple", "u")) + 1
+
+
+@pytest.mark.parametrize("kind", sorted(not_for.NOT_FOR))
+def test_what_is_not_for_a_kind_exists(kind: str) -> None:
+    """Each line of the list takes away a test that no line before it took; what is left is about any unit."""
+    left = list(cu.tests())
+    for pattern in not_for.NOT_FOR[kind]:
+        taken = [test for test in left if fnmatchcase(test, pattern)]
+        assert taken, f"{pattern}: there is no such test"
+        left = [test for test in left if test not in taken]
+    assert left == not_for.fitting(kind, cu.tests())
+    assert {"ALL.Inquiry.Standard", "ALL.ProutReserve.OwnershipEA", "ALL.Reserve6.LUNReset"} <= set(left)
+    assert not_for.fitting("block", cu.tests()) == list(cu.tests())
 
 
 def test_variants_follow_the_modules() -> None:

@@ -5,6 +5,7 @@
 #include "scsi/tape.h"
 
 #define POSITION_SHORT 0x00
+#define POSITION_SHORT_VENDOR 0x01 /* Linux asks so, and for LOCATE with BT */
 #define POSITION_LONG 0x06
 
 static uint8_t position_flags(const struct tgt_bs_request *bs)
@@ -77,6 +78,19 @@ const struct opcode_row ssc_position_rows[] = {
     {
 	.opcode = 0x34,
 	.service_action = POSITION_SHORT,
+	.cdb_len = 10,
+	.direction = DATA_IN,
+	.pr = PR_READ,
+	.flags = ROW_MEDIUM | ROW_EXCLUSIVE_RANGE,
+	.usage = {0x34},
+	.prepare = ssc_prepare_serial,
+	.run = read_position,
+	.name = "READ POSITION",
+	.clause = "SSC-5 READ POSITION",
+    },
+    {
+	.opcode = 0x34,
+	.service_action = POSITION_SHORT_VENDOR,
 	.cdb_len = 10,
 	.direction = DATA_IN,
 	.pr = PR_READ,

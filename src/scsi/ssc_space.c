@@ -34,6 +34,7 @@ static void space(struct scsi_task *t)
 }
 
 #define LOCATE_CP 0x02
+#define LOCATE_BT 0x04 /* a vendor specific address: it is the object identifier here, too */
 
 static bool prepare_locate(struct scsi_task *t)
 {
@@ -58,6 +59,6 @@ const struct opcode_row ssc_space_rows[] = {
     {SSC_ROW(0x11, 6, DATA_NONE, PR_READ, SSC_MOVES, prepare_space, space, "SPACE(6)"),
      .usage = {0x11, 0x0f, 0xff, 0xff, 0xff}},
     {SSC_ROW(0x2b, 10, DATA_NONE, PR_READ, SSC_MOVES, prepare_locate, locate, "LOCATE(10)"),
-     .usage = {0x2b, LOCATE_CP | SSC_IMMED, 0, 0xff, 0xff, 0xff, 0xff, 0, 0xff}},
+     .usage = {0x2b, LOCATE_BT | LOCATE_CP | SSC_IMMED, 0, 0xff, 0xff, 0xff, 0xff, 0, 0xff}},
     {.run = NULL},
 };

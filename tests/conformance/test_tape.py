@@ -162,6 +162,18 @@ def test_moving(tape: Tape) -> None:
     assert tape.read(10).data == b"\1" * 10
 
 
+def test_vendor_specific_positions(tape: Tape) -> None:
+    """READ POSITION with service action 01h and LOCATE(10) with BT, by which Linux tells and seeks: what is vendor
+    specific about their positions is that they are the object identifiers (SSC-5 READ POSITION, LOCATE(10))."""
+    for i in range(5):
+        assert tape.write(bytes([i]) * 10).good
+    assert tape.run(bytes([0x2B, 4, 0, 0, 0, 0, 3, 0, 0, 0])).good
+    assert tape.position() == 3
+    short, vendor = (tape.good(bytes([0x34, action]) + bytes(8), read=20).data for action in (0, 1))
+    assert short == vendor and vendor[4:8] == (3).to_bytes(4, "big")
+    assert tape.read(10).data == b"\3" * 10
+
+
 def test_writing_ends_the_data(tape: Tape) -> None:
     """What followed on the tape is gone."""
     for i in range(4):

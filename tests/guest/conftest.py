@@ -18,7 +18,8 @@ from guest import Guest, GuestError  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
 
 # A store is its folder: whoever removes that has no use for these.
-collect_ignore_glob = [] if (SOURCE / "backing-store" / "sg").exists() else ["test_passthrough_*.py"]
+collect_ignore_glob = [tests for store, tests in (("sg", "test_passthrough_*.py"), ("ssc", "test_tape_*.py"))
+                       if not (SOURCE / "backing-store" / store).exists()]
 GUESTS = pytest.StashKey[list[Guest]]()
 LOG_LINES = 40
 MARK = "a test begins"  # in the kernel's log
@@ -42,16 +43,26 @@ def shared_guest(pytestconfig: pytest.Config, medium: Path) -> Iterator[Guest]:
         guest.close()
 
 
+def alive(guest: Guest) -> Guest:
+    if not guest.alive():
+        guest.kill()
+        guest.start()
+    return guest
+
+
 @pytest.fixture
 def guest(shared_guest: Guest) -> Guest:
     """A guest that all tests of a worker use, one after the other; booted anew if a test has ended it.
 
     It has a CD drive with the medium above, and its port 3260 is forwarded.
     """
-    if not shared_guest.alive():
-        shared_guest.kill()
-        shared_guest.start()
-    return shared_guest
+    return alive(shared_guest)
+
+
+@pytest.fixture(scope="module")
+def live_guest(shared_guest: Guest) -> Guest:
+    """The same for the fixtures of a file; no test there may end it."""
+    return alive(shared_guest)
 
 
 @pytest.fixture
@@ -100,7 +111,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """A test that fails with the shared guest shows what its kernel said last."""
     outcome: Any = yield
     report = outcome.get_result()
-    if report.failed and "guest" in getattr(item, "fixturenames", ()):
+    if report.failed and "shared_guest" in getattr(item, "fixturenames", ()):
         for guest in item.config.stash.get(GUESTS, []):
             report.sections.append(("guest", kernel_log(guest)))
 

@@ -15,8 +15,9 @@
 
 enum sa { SA_VALUES = 0, SA_LIST = 1, SA_VOLUMES = 2, SA_PARTITIONS = 3, SA_SUPPORTED = 5 };
 
-#define LIST_MAX 65536u /* bytes of WRITE ATTRIBUTE's parameter list: more than there is room for  \
-			 */
+#define LIST_MAX                                                                                   \
+	65536u /* bytes of WRITE ATTRIBUTE's parameter list: more than there is room for           \
+		*/
 
 /* One errand to the cartridge's memory. */
 struct mam_job {

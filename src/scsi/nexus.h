@@ -54,7 +54,7 @@ struct itl {
 	bool rescanning;      /* blocked tasks are being let go */
 	struct ua_queue ua;
 	uint64_t alerts_read; /* tape_alert.c: what had been raised when it read them last */
-	uint8_t *echo; /* buffer.c: what WRITE BUFFER left; NULL: nothing yet */
+	uint8_t *echo;        /* buffer.c: what WRITE BUFFER left; NULL: nothing yet */
 	uint16_t echo_len;
 };
 

@@ -43,11 +43,11 @@ def test_page_is_well_formed(page):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("program", ["tgtd", "tgtadm", "tgt-admin"])
+@pytest.mark.parametrize("program", ["tgtd", "tgtadm", "tgt-admin", "tgtimg"])
 def test_options(program):
     """Every option of --help is in the manual page, and the other way round."""
     shown = option_words(project.output(project.BUILD / program, "--help"))
-    written = option_words(section(project.SOURCE / f"man/{program}.8", "OPTIONS"))
+    written = option_words(section(next(page for page in PAGES if page.name == f"{program}.8"), "OPTIONS"))
     assert len(shown) > 6
     assert shown == written
 

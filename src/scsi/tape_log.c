@@ -237,14 +237,15 @@ unsigned tape_log_compression(const struct lu *lu, struct log_param *out)
 		 ratio(&sums, base, COUNTS_READ));
 	put_be16(log_put_param(p++, 1, LOG_BOUNDED_COUNTER, 2, true)->value,
 		 ratio(&sums, base, COUNTS_WRITE));
-	for (uint16_t i = 0; i < ARRAY_SIZE(transfers); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(transfers); i++) {
 		uint16_t code = (uint16_t)(FIRST_TRANSFER + 2 * i);
 		uint64_t bytes = since(&sums, base, transfers[i].kind, transfers[i].counter);
 
 		put_be32(log_put_param(p++, code, LOG_BOUNDED_COUNTER, 4, true)->value,
 			 megabytes(bytes));
-		put_be32(log_put_param(p++, code + 1, LOG_BOUNDED_COUNTER, 4, true)->value,
-			 (uint32_t)(bytes % MEGA));
+		put_be32(
+		    log_put_param(p++, (uint16_t)(code + 1), LOG_BOUNDED_COUNTER, 4, true)->value,
+		    (uint32_t)(bytes % MEGA));
 	}
 	log_put_param(p++, COMPRESSION_ENABLED, LOG_BINARY_LIST, 1, false)->value[0] =
 	    tape_modes(lu)->compress;

@@ -109,6 +109,27 @@ def test_unit_directives(config):
         assert capacity[13] & 0xf == 1 and int.from_bytes(capacity[14:16], "big") & 0x3fff == 1
 
 
+def test_tape_drive(config):
+    """What a tape drive passes for: set, left alone when it is the same, and as it was made once it isn't given."""
+    path = config.image("tape", 0)
+
+    def product():
+        with config.login() as session:
+            session.clear_attentions()
+            return session.execute(scsi.inquiry(), read=96).data[16:32].decode().rstrip()
+
+    lines = ["device-type tape", "drive LTO-8"]
+    config.changes(target(store(path, *lines)))
+    assert product() == "VIRTUAL LTO-8"
+    assert config.changes(target(store(path, *lines))) == []
+    assert config.changes(target(store(path, "device-type tape", "params drive=LTO-9"))) == ["update logicalunit"]
+    assert product() == "VIRTUAL LTO-9"
+    config.changes(target(store(path, "device-type tape")))
+    assert product() == "VIRTUAL-TAPE"
+    result = config.update(target(store(path, "device-type tape", "drive LTO-1")))
+    assert "drive is plain, LTO-6" in str(result["failed"]), result
+
+
 @pytest.mark.parametrize(("word", "wce"), [("on", True), ("off", False)])
 def test_write_cache(config, word, wce):
     """WCE of the Caching mode page (SBC-4)."""

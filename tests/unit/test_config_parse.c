@@ -107,6 +107,7 @@ static void directives_of_a_unit(void **state)
 	    {"product_rev", "0002"},
 	    {"scsi_id", "id"},
 	    {"scsi_sn", "sn"},
+	    {"drive", "LTO-8"},
 	    {"sense_format", "1"},
 	    {"removable", "1"},
 	    {"online", "0"},
@@ -124,7 +125,7 @@ static void directives_of_a_unit(void **state)
 	json_t *lun =
 	    lun_of(good_target(
 		       T "<backing-store \"/srv/a b\">\nVENDOR_ID ACME\nproduct_id \"BIG DISK\"\n"
-			 "product_rev 0002\nscsi_id id\nscsi_sn sn\nsense_format 1\n"
+			 "product_rev 0002\nscsi_id id\nscsi_sn sn\nsense_format 1\ndrive LTO-8\n"
 			 "removable yes\nonline Off\npath /srv/other\nreadonly true\nlbppbe 3\n"
 			 "la_lba 7\noptimal_xfer_gran 128\noptimal_xfer_len 0x100\n"
 			 "mode_page 10:0:10:2:0x10:0:0:0:0:0:0:2:0\nlun 5\ndevice-type disk\n"

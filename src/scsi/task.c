@@ -446,6 +446,7 @@ static void reset(struct scsi_task *t)
 	t->exclusive_range = false;
 	t->told = TOLD_NOTHING;
 	t->lba = t->blocks = 0;
+	t->store.bs.op = 0; /* it has asked the store for nothing yet: see tape_ended() */
 	t->transfer_length = 0;
 	t->data = (struct databuf){0};
 	t->scratch = (struct databuf){0};

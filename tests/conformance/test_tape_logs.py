@@ -173,6 +173,16 @@ def test_alert_ends_with_the_cartridge(session: Session, drive: Unit) -> None:
     assert alerts(session) == {NO_REMOVAL}
 
 
+def test_alert_outlives_other_commands(session: Session, drive: Unit) -> None:
+    """Only LOAD and its like end a flag: not what comes after them, though it asks the store for nothing."""
+    assert session.execute(bytes([0x1B, 0, 0, 0, 1, 0]), lun=drive.lun).good
+    assert session.execute(bytes([0x1E, 0, 0, 0, 1, 0]), lun=drive.lun).good
+    assert not session.execute(bytes([0x1B, 0, 0, 0, 0, 0]), lun=drive.lun).good
+    for _ in range(3):
+        assert session.execute(bytes(6), lun=drive.lun).good
+    assert alerts(session) == {NO_REMOVAL}
+
+
 def test_alerts_are_reset(session: Session, drive: Unit) -> None:
     """LOG SELECT with PCR deactivates the flags for all."""
     assert session.execute(bytes([0x1E, 0, 0, 0, 1, 0]), lun=drive.lun).good

@@ -119,6 +119,8 @@ static void apply_news(struct lu *lu, void *arg)
 		lu_set_size(lu, n->value);
 	} else if (n->what == NEWS_MEDIUM && lu->medium != (n->value != 0)) {
 		lu->medium = n->value != 0;
+		if (lu->tape)
+			tape_medium_changed(lu);
 		if (lu->medium)
 			lu_establish_ua(lu, ASC_NOT_READY_TO_READY_CHANGE, 0);
 	} else if (n->what == NEWS_ONLINE && lu->store_online != (n->value != 0)) {

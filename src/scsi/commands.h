@@ -50,6 +50,8 @@ extern const struct opcode_row ssc_position_rows[];
 extern const struct opcode_row ssc_medium_rows[];
 /* mam_commands.c: READ and WRITE ATTRIBUTE */
 extern const struct opcode_row mam_rows[];
+/* security.c: SECURITY PROTOCOL IN and OUT */
+extern const struct opcode_row security_rows[];
 
 /* ---- mode_pages.c: mode pages of an LU (SPC-5 7.5, SBC-4 6.5) ---- */
 /* Sets lu->mode with the defaults of its device type and what was saved; blocks.  -errno. */

@@ -12,6 +12,7 @@
 #include "scsi/identifying.h"
 #include "scsi/log.h"
 #include "scsi/passthrough.h"
+#include "scsi/security.h"
 #include "scsi/tape.h"
 #include "scsi/tape_identity.h"
 #include "scsi/thresholds.h"
@@ -61,6 +62,7 @@ static void lu_free(struct lu *lu)
 	thresholds_free(lu);
 	tape_free(lu);
 	passthrough_free(lu);
+	security_free(lu);
 	free(lu->identifying);
 	free(lu->data_buffer);
 	free(lu->parts);

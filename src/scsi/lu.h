@@ -26,6 +26,7 @@ struct passthrough;
 struct medium_op;
 struct identifying;
 struct tape_drive;
+struct tape_security;
 
 #define LUN_MAX 16383 /* flat space addressing, SAM-5 4.7.3 */
 
@@ -129,7 +130,8 @@ struct lu {
 	struct passthrough *passthrough; /* passthrough.h; NULL: the core executes the commands */
 	bool in_order; /* SIMPLE tasks count as ORDERED: the device has a position (passthrough) */
 
-	atomic_uint nr_prevents; /* I_T_L nexuses that prevent the removal of the medium */
+	struct tape_security *security; /* security.h; NULL: nobody has set data encryption */
+	atomic_uint nr_prevents;        /* I_T_L nexuses that prevent the removal of the medium */
 	atomic_uint fences;      /* aborted tasks whose store hangs: NOT READY until they end */
 	atomic_uint refs;        /* messages under way, and its owner */
 	atomic_uint store_users; /* errands under way to the store, and its owner */

@@ -7,6 +7,7 @@
 #include "scsi/commands.h"
 #include "scsi/core.h"
 #include "scsi/passthrough.h"
+#include "scsi/security.h"
 
 static atomic_uint_least64_t last_id;
 
@@ -105,6 +106,7 @@ void itl_free(struct itl *itl)
 	struct nexus *nexus = itl->nexus;
 
 	itl_lose_prevents(itl);
+	security_nexus_lost(itl);
 	if (nexus->itls[itl->lu->lun] == itl)
 		nexus->itls[itl->lu->lun] = NULL;
 	list_del(&itl->slice_link);

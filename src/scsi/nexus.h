@@ -45,13 +45,15 @@ struct itl {
 	struct lu *lu;
 	struct lu_slice *slice;
 	struct list slice_link, nexus_link;
-	struct list tasks;    /* the task set, in order of arrival, by set_link */
-	unsigned nr_blocking; /* ORDERED and HEAD OF QUEUE tasks in it */
-	unsigned nr_heads;    /* HEAD OF QUEUE tasks alone */
-	unsigned nr_blocked;  /* tasks in it that wait for their turn */
-	bool aca;             /* an auto contingent allegiance exists */
-	bool prevents;        /* PREVENT ALLOW MEDIUM REMOVAL */
-	bool rescanning;      /* blocked tasks are being let go */
+	struct list tasks;        /* the task set, in order of arrival, by set_link */
+	unsigned nr_blocking;     /* ORDERED and HEAD OF QUEUE tasks in it */
+	unsigned nr_heads;        /* HEAD OF QUEUE tasks alone */
+	unsigned nr_blocked;      /* tasks in it that wait for their turn */
+	bool aca;                 /* an auto contingent allegiance exists */
+	bool prevents;            /* PREVENT ALLOW MEDIUM REMOVAL */
+	bool security_registered; /* security.h: told of changes of data encryption parameters */
+	bool security_kept;       /* … and has some of its own */
+	bool rescanning;          /* blocked tasks are being let go */
 	struct ua_queue ua;
 	uint64_t alerts_read; /* tape_alert.c: what had been raised when it read them last */
 	uint8_t *echo;        /* buffer.c: what WRITE BUFFER left; NULL: nothing yet */

@@ -4,6 +4,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/pr_change.h"
+#include "scsi/security.h"
 #include "scsi/target.h"
 #include "scsi/ua.h"
 #include "util/bytes.h"
@@ -135,6 +136,8 @@ static void commit(struct pr_change *c)
 	free(state->table);
 	state->table = c->next;
 	c->next = NULL;
+	security_reservation_changed(c->t->lu, c->t->nexus->id,
+				     c->action == PR_PREEMPT || c->action == PR_PREEMPT_AND_ABORT);
 	if (state->last)
 		pr_change_free(state->last);
 	state->last = c;

@@ -2,6 +2,7 @@
 /* Marks, erasing and the medium itself: WRITE FILEMARKS, ERASE, LOAD UNLOAD (SSC-5). */
 #include "scsi/mam.h"
 #include "scsi/sbc.h"
+#include "scsi/security.h"
 #include "scsi/ssc.h"
 #include "scsi/ua.h"
 
@@ -53,6 +54,7 @@ static void unloaded(struct scsi_task *t)
 	if (!sbc_store_ok(t))
 		return;
 	t->lu->medium = false;
+	security_unloaded(t->lu, t->nexus->id);
 	task_good(t);
 }
 

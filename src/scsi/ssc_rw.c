@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* READ and WRITE (SSC-5). */
 #include "scsi/ssc.h"
+#include "scsi/tape_codec.h"
 
 static bool prepare_transfer(struct scsi_task *t)
 {
@@ -79,11 +80,14 @@ static void read_into_data(struct scsi_task *t)
 	bs->iov = t->data.iov;
 	bs->iovcnt = t->data.iovcnt;
 	bs->length = record ? t->data.length / record * record : t->data.length;
+	bs->codec = tape_codec(t, false);
 	task_submit_prepared(t, record ? fixed_read : variable_read);
 }
 
 static void ssc_read(struct scsi_task *t)
 {
+	if (tape_codec_refused(t))
+		return;
 	if (t->transfer_length)
 		task_get_data(t, t->transfer_length, read_into_data);
 	else
@@ -107,6 +111,8 @@ static void ssc_write(struct scsi_task *t)
 		task_good(t);
 		return;
 	}
+	if (tape_codec_refused(t))
+		return;
 	/* a record can't be written in part */
 	if (t->data.length < t->transfer_length) {
 		task_invalid_cdb(t, 2, -1);
@@ -117,6 +123,7 @@ static void ssc_write(struct scsi_task *t)
 	bs->iov = t->data.iov;
 	bs->iovcnt = t->data.iovcnt;
 	bs->length = t->data.length;
+	bs->codec = tape_codec(t, true);
 	task_submit_prepared(t, written);
 }
 

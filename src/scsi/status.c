@@ -54,6 +54,14 @@ static const struct mapping mappings[] = {
     /* whoever sent it may send it again; that there was a reset, the device says itself */
     [TGT_BS_ERR_RESET] = {SENSE, KEY_ABORTED_COMMAND, ASC_NO_ADDITIONAL_SENSE,
 			  "a reset of the device ended it"},
+    /* SSC-5 data encryption */
+    [TGT_BS_ERR_ENCRYPTED] = {SENSE, KEY_DATA_PROTECT, ASC_UNABLE_TO_DECRYPT_DATA, NULL},
+    [TGT_BS_ERR_WRONG_KEY] = {SENSE, KEY_DATA_PROTECT, ASC_INCORRECT_DATA_ENCRYPTION_KEY, NULL},
+    [TGT_BS_ERR_NOT_ENCRYPTED] = {SENSE, KEY_DATA_PROTECT,
+				  ASC_UNENCRYPTED_DATA_ENCOUNTERED_WHILE_DECRYPTING, NULL},
+    [TGT_BS_ERR_INTEGRITY] = {SENSE, KEY_DATA_PROTECT,
+			      ASC_CRYPTOGRAPHIC_INTEGRITY_VALIDATION_FAILED,
+			      "an encrypted record isn't what was written"},
     [TGT_BS_ERR_TOO_LONG] = {SENSE, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB, NULL},
 };
 

@@ -7,6 +7,7 @@
 #include "scsi/commands.h"
 #include "scsi/core.h"
 #include "scsi/passthrough.h"
+#include "scsi/security.h"
 #include "scsi/tape_alert.h"
 #include "util/bytes.h"
 #include "util/log.h"
@@ -373,6 +374,7 @@ static void reset_state(struct lu *lu, void *arg)
 	(void)arg;
 	reserve_reset(lu);
 	mode_reset(lu);
+	security_reset(lu);
 	if (lu->tape)
 		tape_alert_clear(lu);
 	lu_establish_ua_matching(lu, ASC_BUS_DEVICE_RESET_FUNCTION_OCCURRED, clear_slice_state, lu);

@@ -103,7 +103,7 @@ static struct databuf request_buffer(const struct tgt_bs_request *r)
 				.length = (uint32_t)r->length};
 }
 
-static uint32_t tape_write(const struct tgt_bs_request *r)
+static uint32_t tape_write(struct tgt_bs_request *r)
 {
 	uint64_t size = r->record_size ? r->record_size : r->length;
 
@@ -118,6 +118,7 @@ static uint32_t tape_write(const struct tgt_bs_request *r)
 		if (r->codec)
 			rec->codec = *r->codec;
 	}
+	r->actual = r->length;
 	tape.count = tape.at;
 	return TGT_BS_OK;
 }

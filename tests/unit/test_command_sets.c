@@ -189,6 +189,29 @@ static void test_reservation_rules(void **state)
 	}
 }
 
+/* SPC-5: those that a tape drive has beside a disk's. */
+static void test_tape_reservation_rules(void **state)
+{
+	static const struct {
+		uint8_t opcode, action;
+		enum pr_rule rule;
+	} want[] = {
+	    {0x8c, 0x00, PR_READ},                          /* READ ATTRIBUTE */
+	    {0x8c, 0x05, PR_READ},  {0x8d, 0x00, PR_WRITE}, /* WRITE ATTRIBUTE */
+	    {0xa2, 0x00, PR_READ},                          /* SECURITY PROTOCOL IN */
+	    {0xb5, 0x00, PR_WRITE},                         /* SECURITY PROTOCOL OUT */
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(want); i++) {
+		const uint8_t cdb[SCSI_MAX_CDB] = {want[i].opcode, want[i].action};
+		const struct opcode_row *row;
+
+		assert_int_equal(opcode_find(&tape_commands, cdb, &row), OPCODE_FOUND);
+		assert_int_equal(row->pr, want[i].rule);
+	}
+}
+
 /*
  * SPC-5 5.15.2: what runs through a port in standby, one that is unavailable or offline, and one
  * that is transitioning.  The lists say what shall be supported there if it is at all, and let the
@@ -296,7 +319,7 @@ int main(void)
 	    cmocka_unit_test(test_rows),           cmocka_unit_test(test_passthrough_routes),
 	    cmocka_unit_test(test_controller),     cmocka_unit_test(test_no_lu),
 	    cmocka_unit_test(test_unit_attention), cmocka_unit_test(test_reservation_rules),
-	    cmocka_unit_test(test_access_rules),
+	    cmocka_unit_test(test_access_rules),   cmocka_unit_test(test_tape_reservation_rules),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

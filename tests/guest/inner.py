@@ -40,10 +40,12 @@ class InnerDaemon:
     """tgtd in a guest, with one target that everybody may log in to.
 
     state: the folder of its durable state.  modules: files of stores beside those of the build.
+    preload: a library that goes before the C library.
     """
 
-    def __init__(self, guest: Guest, *, state: str = "/run/tgt-state", modules: Sequence[Path] = ()) -> None:
-        self.guest, self.state = guest, state
+    def __init__(self, guest: Guest, *, state: str = "/run/tgt-state", modules: Sequence[Path] = (),
+                 preload: Path | None = None) -> None:
+        self.guest, self.state, self.preload = guest, state, preload
         self.modules = [*sorted((BUILD / "backing-store").glob("*.so")), *modules]
         self.process: Process | None = None
 
@@ -62,7 +64,8 @@ class InnerDaemon:
         self._script(BEFORE, self.state, *map(str, self.modules)).check()
         command = [str(BUILD / "tgtd"), "-f", "-C", "1", "--iscsi", f"portal=0.0.0.0:{PORT}",
                    "--backing-store-dir", STORES, "--state-dir", self.state]
-        self.process = self.guest.spawn(["sh", "-c", f'echo $$ >{PID}; exec "$@"', "sh", *command])
+        env = {"LD_PRELOAD": str(self.preload)} if self.preload is not None else {}
+        self.process = self.guest.spawn(["sh", "-c", f'echo $$ >{PID}; exec "$@"', "sh", *command], env=env)
         ready = self._script(f"until [ -s {PID} ]; do sleep 0.01; done\n{AFTER}")
         if ready.returncode != 0:
             raise GuestError(f"tgtd doesn't start in the guest:\n{ready.output}\n{self.log()}")

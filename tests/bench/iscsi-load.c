@@ -4,9 +4,13 @@
  *one send for all commands that can go and one recv for all answers that came.  It knows just
  *enough of RFC 7143 to log in and to move data: results are checked for status, not for content.
  *
- *	iscsi-load --portal 127.0.0.1:3260 --target IQN --lun 1 --op read|write --size 4096 --depth
- *32
- *	           --sessions 1 --seconds 3 --range BYTES [--sequential]
+ *	iscsi-load --portal 127.0.0.1:3260 --target IQN --lun 1 --op read|write --size 4096
+ *	           --depth 32 --sessions 1 --seconds 3 --range BYTES [--sequential]
+ *	iscsi-load … --count COMMANDS [--tape] …
+ *
+ * With a count it does so many commands instead of running for some time, and then has what was
+ * written synchronised, which isn't measured.  A tape is rewound before them; its records have the
+ * size that is given.
  *
  * Prints one line of JSON: ios, seconds, p50_us, p99_us, errors.
  */
@@ -36,8 +40,8 @@ static struct {
 	char host[64], port[8];
 	const char *target;
 	unsigned lun, size, depth, sessions, seconds;
-	uint64_t range;
-	bool write, sequential;
+	uint64_t range, count;
+	bool write, sequential, tape;
 } opt = {.lun = 1, .size = 4096, .depth = 32, .sessions = 1, .seconds = 3, .range = 1u << 30};
 
 struct session {
@@ -56,6 +60,7 @@ struct session {
 static uint8_t *payload;
 static uint64_t histogram[BUCKETS];
 static uint64_t ios, errors;
+static uint64_t to_start = UINT64_MAX; /* commands of a count */
 static uint64_t rng = 88172645463325252ull;
 
 static void die(const char *what)
@@ -197,6 +202,18 @@ static uint64_t next_offset(struct session *s)
 	return rng % blocks * opt.size;
 }
 
+static void put_cdb(struct session *s, uint8_t *cdb)
+{
+	if (opt.tape) {
+		cdb[0] = opt.write ? 0x0a : 0x08;
+		put_be24(cdb + 2, opt.size);
+		return;
+	}
+	cdb[0] = opt.write ? 0x8a : 0x88;
+	put_be64(cdb + 2, next_offset(s) / 512);
+	put_be32(cdb + 10, opt.size / 512);
+}
+
 static void put_command(struct session *s, unsigned tag)
 {
 	uint8_t *pdu = s->out + s->out_len;
@@ -211,9 +228,7 @@ static void put_command(struct session *s, unsigned tag)
 	put_be32(pdu + 20, opt.size);
 	put_be32(pdu + 24, s->cmdsn++);
 	put_be32(pdu + 28, s->expstatsn);
-	pdu[32] = opt.write ? 0x8a : 0x88;
-	put_be64(pdu + 34, next_offset(s) / 512);
-	put_be32(pdu + 42, opt.size / 512);
+	put_cdb(s, pdu + 32);
 	memcpy(pdu + BHS, payload, immediate);
 	s->out_len += BHS + immediate;
 	s->started[tag] = now_ns();
@@ -246,8 +261,10 @@ static void put_data(struct session *s, const uint8_t *r2t)
 
 static void fill(struct session *s)
 {
-	while (s->nr_free && (int32_t)(s->maxcmdsn - s->cmdsn) >= 0)
+	while (s->nr_free && to_start && (int32_t)(s->maxcmdsn - s->cmdsn) >= 0) {
 		put_command(s, s->free_tags[--s->nr_free]);
+		to_start--;
+	}
 }
 
 static void flush_out(struct session *s)
@@ -339,6 +356,53 @@ static void turn(struct session *sessions, struct pollfd *fds)
 	}
 }
 
+/* One command without data, while nothing else goes on; returns its status. */
+static uint8_t command_alone(struct session *s, uint8_t opcode)
+{
+	uint8_t pdu[BHS] = {0x01, 0x81}, sense[1024];
+
+	pdu[9] = (uint8_t)opt.lun;
+	put_be32(pdu + 24, s->cmdsn++);
+	put_be32(pdu + 28, s->expstatsn);
+	pdu[32] = opcode;
+	send_all(s->fd, pdu, BHS);
+	recv_all(s->fd, pdu, BHS);
+	if (pdu[0] != 0x21 || get_be24(pdu + 5) > sizeof(sense)) {
+		fprintf(stderr, "iscsi-load: unexpected PDU %02x\n", pdu[0]);
+		exit(1);
+	}
+	recv_all(s->fd, sense, (get_be24(pdu + 5) + 3) & ~3u);
+	s->expstatsn = get_be32(pdu + 24) + 1;
+	s->maxcmdsn = get_be32(pdu + 32);
+	return pdu[3];
+}
+
+static void must(struct session *s, uint8_t opcode)
+{
+	uint8_t status = command_alone(s, opcode);
+
+	if (status) {
+		fprintf(stderr, "iscsi-load: command %02x: status %02x\n", opcode, status);
+		exit(1);
+	}
+}
+
+/* Takes the unit attentions, and goes to the beginning of a tape. */
+static void prepare(struct session *s)
+{
+	for (unsigned i = 0; i < 8 && command_alone(s, 0x00); i++)
+		;
+	if (opt.tape)
+		must(s, 0x01);
+}
+
+/* WRITE FILEMARKS of none, or SYNCHRONIZE CACHE of all */
+static void synchronise(struct session *s)
+{
+	if (opt.write)
+		must(s, opt.tape ? 0x10 : 0x35);
+}
+
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {{"portal", 1, NULL, 'p'},
@@ -351,6 +415,8 @@ static void parse(int argc, char **argv)
 						{"sessions", 1, NULL, 'n'},
 						{"seconds", 1, NULL, 'S'},
 						{"sequential", 0, NULL, 'q'},
+						{"count", 1, NULL, 'c'},
+						{"tape", 0, NULL, 'T'},
 						{0}};
 	int c;
 
@@ -377,19 +443,64 @@ static void parse(int argc, char **argv)
 			opt.seconds = (unsigned)strtoul(optarg, NULL, 10);
 		if (c == 'q')
 			opt.sequential = true;
+		if (c == 'c')
+			opt.count = strtoull(optarg, NULL, 10);
+		if (c == 'T')
+			opt.tape = true;
 	}
 	if (!opt.target || !opt.host[0] || !opt.depth || opt.depth > MAX_DEPTH || !opt.sessions ||
-	    opt.sessions > MAX_SESSIONS || !opt.size || opt.size % 512 || opt.range < opt.size) {
+	    opt.sessions > MAX_SESSIONS || !opt.size || opt.size % 512 || opt.range < opt.size ||
+	    (opt.count && opt.sessions > 1) || (opt.tape && !opt.count)) {
 		fprintf(stderr, "iscsi-load: a portal, a target and sensible numbers are needed\n");
 		exit(2);
 	}
+}
+
+static void begin_measuring(void)
+{
+	ios = errors = 0;
+	memset(histogram, 0, sizeof(histogram));
+	printf("go\n");
+	fflush(stdout);
+}
+
+/* Returns how long it took, in ns. */
+static uint64_t run_for_seconds(struct session *sessions, struct pollfd *fds)
+{
+	uint64_t begin = now_ns(), end;
+
+	/* warm-up: caches, windows, unit attentions */
+	while (now_ns() - begin < 300000000)
+		turn(sessions, fds);
+	begin_measuring();
+	begin = now_ns();
+	do {
+		turn(sessions, fds);
+		end = now_ns();
+	} while (end - begin < (uint64_t)opt.seconds * 1000000000u);
+	return end - begin;
+}
+
+static uint64_t run_count(struct session *s, struct pollfd *fds)
+{
+	uint64_t begin, took;
+
+	prepare(s);
+	begin_measuring();
+	to_start = opt.count;
+	begin = now_ns();
+	while (ios < opt.count)
+		turn(s, fds);
+	took = now_ns() - begin;
+	synchronise(s);
+	return took;
 }
 
 int main(int argc, char **argv)
 {
 	static struct session sessions[MAX_SESSIONS];
 	struct pollfd fds[MAX_SESSIONS];
-	uint64_t begin, end;
+	uint64_t took;
 
 	parse(argc, argv);
 	payload = malloc(1 << 20);
@@ -398,22 +509,10 @@ int main(int argc, char **argv)
 		open_session(&sessions[i], i);
 		fds[i].fd = sessions[i].fd;
 	}
-	/* warm-up: caches, windows, unit attentions */
-	begin = now_ns();
-	while (now_ns() - begin < 300000000)
-		turn(sessions, fds);
-	ios = errors = 0;
-	memset(histogram, 0, sizeof(histogram));
-	printf("go\n");
-	fflush(stdout);
-	begin = now_ns();
-	do {
-		turn(sessions, fds);
-		end = now_ns();
-	} while (end - begin < (uint64_t)opt.seconds * 1000000000u);
+	took = opt.count ? run_count(&sessions[0], fds) : run_for_seconds(sessions, fds);
 	printf("{\"ios\": %llu, \"seconds\": %.6f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"errors\": "
 	       "%llu}\n",
-	       (unsigned long long)ios, (double)(end - begin) / 1e9, percentile(0.5),
-	       percentile(0.99), (unsigned long long)errors);
+	       (unsigned long long)ios, (double)took / 1e9, percentile(0.5), percentile(0.99),
+	       (unsigned long long)errors);
 	return 0;
 }

@@ -96,6 +96,10 @@ struct walk {
 	struct partition *p;
 	uint64_t at, limit; /* up to here */
 	uint64_t number;    /* of the next one */
+	/* what was read last: small objects come by the dozen */
+	uint64_t window_at;
+	size_t window_length;
+	uint8_t window[4096];
 };
 
 /* The next object that counts, passing over index blocks; *entry is its entry, ENTRY_LOST when its

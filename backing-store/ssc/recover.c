@@ -40,17 +40,41 @@ static int find_header(struct walk *walk, struct object *object)
 	return -ENODATA;
 }
 
-/* The object at walk->at, which is expected to be there. */
-static int read_here(const struct walk *walk, struct object *object)
+/* Reads from walk->at on, as much as there is up to the limit. */
+static int fill_window(struct walk *walk)
 {
-	int err;
+	uint64_t left = walk->limit - walk->at;
+	size_t length = left < sizeof(walk->window) ? (size_t)left : sizeof(walk->window);
+	int err = read_all(walk->p->fd, walk->window, length, walk->at);
+
+	if (err == -EBADMSG) { /* the file ends before */
+		length = OBJECT_HEADER;
+		err = read_all(walk->p->fd, walk->window, length, walk->at);
+	}
+	walk->window_at = walk->at;
+	walk->window_length = err ? 0 : length;
+	return err;
+}
+
+/* The object at walk->at, which is expected to be there. */
+static int read_here(struct walk *walk, struct object *object)
+{
+	uint64_t within = walk->at - walk->window_at;
 
 	if (walk->at >= walk->limit || walk->limit - walk->at < OBJECT_HEADER)
 		return -ENODATA;
-	err = object_read(walk->p->fd, walk->at, walk->p->salt, object);
-	if (!err && (object->number != walk->number || object->epoch > walk->p->epoch))
-		err = -EBADMSG;
-	return err;
+	if (walk->at < walk->window_at || within >= walk->window_length ||
+	    walk->window_length - within < OBJECT_HEADER) {
+		int err = fill_window(walk);
+
+		if (err)
+			return err;
+		within = 0;
+	}
+	if (!object_decode(object, walk->window + within) || object->salt != walk->p->salt ||
+	    object->number != walk->number || object->epoch > walk->p->epoch)
+		return -EBADMSG;
+	return 0;
 }
 
 int walk_next(struct walk *walk, uint64_t *entry)
@@ -85,7 +109,7 @@ int walk_next(struct walk *walk, uint64_t *entry)
 static int take_objects(struct partition *p, uint64_t at, const struct checkpoint *c)
 {
 	struct walk walk = {.p = p, .at = at, .limit = c->end, .number = p->index.nr};
-	uint64_t entry;
+	uint64_t entry = ENTRY_LOST;
 
 	while (p->index.nr < c->nr) {
 		int err = walk_next(&walk, &entry);

@@ -30,9 +30,10 @@ const struct command_set controller_commands = {
 };
 
 static const struct opcode_row *const tape_tables[] = {
-    spc_rows,          alua_rows,       spc_medium_rows, rsoc_rows,     mode_rows,   log_rows,
-    reserve_rows,      pr_rows,         diagnostic_rows, density_rows,  ssc_rw_rows, ssc_space_rows,
-    ssc_position_rows, ssc_medium_rows, mam_rows,        security_rows, NULL,
+    spc_rows,      alua_rows,      spc_medium_rows,   rsoc_rows,       mode_rows,   log_rows,
+    reserve_rows,  pr_rows,        diagnostic_rows,   density_rows,    ssc_rw_rows, ssc_verify_rows,
+    ssc_mark_rows, ssc_space_rows, ssc_position_rows, ssc_medium_rows, mam_rows,    security_rows,
+    NULL,
 };
 const struct command_set tape_commands = {
     .device_type = 0x01,

@@ -42,9 +42,12 @@ extern const struct opcode_row timestamp_rows[];
 extern const struct opcode_row identifying_rows[];
 /* density.c: REPORT DENSITY SUPPORT */
 extern const struct opcode_row density_rows[];
-/* tapes: ssc_rw.c: READ, WRITE; ssc_space.c: SPACE, LOCATE, REWIND; ssc_position.c: READ POSITION,
- * READ BLOCK LIMITS; ssc_medium.c: WRITE FILEMARKS, ERASE, LOAD UNLOAD … */
+/* tapes: ssc_rw.c: READ, READ REVERSE, WRITE; ssc_verify.c: VERIFY; ssc_mark.c: WRITE FILEMARKS,
+ * ERASE, ALLOW OVERWRITE; ssc_space.c: REWIND, SPACE, LOCATE; ssc_position.c: READ POSITION, READ
+ * BLOCK LIMITS; ssc_medium.c: LOAD UNLOAD, FORMAT MEDIUM, SET CAPACITY */
 extern const struct opcode_row ssc_rw_rows[];
+extern const struct opcode_row ssc_verify_rows[];
+extern const struct opcode_row ssc_mark_rows[];
 extern const struct opcode_row ssc_space_rows[];
 extern const struct opcode_row ssc_position_rows[];
 extern const struct opcode_row ssc_medium_rows[];

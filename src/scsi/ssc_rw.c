@@ -1,26 +1,51 @@
 /* SPDX-License-Identifier: MIT */
-/* READ and WRITE (SSC-5). */
+/* READ, READ REVERSE and WRITE (SSC-5). */
 #include "scsi/ssc.h"
 #include "scsi/tape_codec.h"
+
+#define BYTORD 0x04 /* READ REVERSE: the bytes of a block in the order of READ */
+
+/* From prepare() on: bytes of a fixed block, 0 for a block of variable length.  MODE SELECT may
+ * change it while the task waits. */
+#define RECORD(t) ((uint32_t)(t)->work[0])
+
+static bool is_reverse(const struct scsi_task *t)
+{
+	return t->cdb[0] == 0x0f || t->cdb[0] == 0x81;
+}
 
 static bool prepare_transfer(struct scsi_task *t)
 {
 	uint64_t bytes = ssc_count(t);
+	uint32_t record = ssc_is_fixed(t) ? t->lu->tape_block_length : 0;
 
 	if (ssc_is_fixed(t)) {
 		/* SSC-5: no fixed blocks without a block length, and no SILI with them */
-		if (!t->lu->tape_block_length || t->cdb[1] & SSC_SILI) {
+		if (!record || t->cdb[1] & SSC_SILI) {
 			task_invalid_cdb(t, 1, t->cdb[1] & SSC_SILI ? 1 : 0);
 			return false;
 		}
-		bytes *= t->lu->tape_block_length;
+		bytes *= record;
 	}
-	if (bytes > BUF_MAX_BYTES) {
-		task_invalid_cdb(t, 2, 7);
+	if (bytes > BUF_MAX_BYTES || (!record && bytes > tape_max_block(t->lu))) {
+		task_invalid_cdb(t, ssc_count_byte(t), 7);
 		return false;
 	}
 	t->transfer_length = (uint32_t)bytes;
-	return ssc_prepare_serial(t);
+	t->work[0] = record;
+	return ssc_prepare_place(t);
+}
+
+/* ---- READ, READ REVERSE ---- */
+
+/* SSC-5 READ REVERSE: support for either value of BYTORD is optional. */
+static bool prepare_reverse(struct scsi_task *t)
+{
+	if (!(t->cdb[1] & BYTORD)) {
+		task_invalid_cdb(t, 1, 2);
+		return false;
+	}
+	return prepare_transfer(t);
 }
 
 /* A record of another length than was asked for. */
@@ -43,8 +68,7 @@ static void trim_data(struct scsi_task *t, uint64_t bytes)
 
 static void fixed_read(struct scsi_task *t)
 {
-	uint32_t length = t->lu->tape_block_length;
-	int64_t residue = ssc_count(t) - (int64_t)(t->store.bs.actual / length);
+	int64_t residue = ssc_count(t) - (int64_t)(t->store.bs.actual / RECORD(t));
 
 	trim_data(t, t->store.bs.actual);
 	if (t->store.bs.status == TGT_BS_ERR_RECORD_LENGTH)
@@ -74,8 +98,9 @@ static void variable_read(struct scsi_task *t)
 static void read_into_data(struct scsi_task *t)
 {
 	struct tgt_bs_request *bs = ssc_request(t, TGT_BS_TAPE_READ);
-	uint32_t record = ssc_is_fixed(t) ? t->lu->tape_block_length : 0;
+	uint32_t record = RECORD(t);
 
+	bs->flags = is_reverse(t) ? TGT_BS_REQ_REVERSE : 0;
 	bs->record_size = record;
 	bs->iov = t->data.iov;
 	bs->iovcnt = t->data.iovcnt;
@@ -84,42 +109,44 @@ static void read_into_data(struct scsi_task *t)
 	task_submit_prepared(t, record ? fixed_read : variable_read);
 }
 
-static void ssc_read(struct scsi_task *t)
+static void get_data_and_read(struct scsi_task *t)
 {
-	if (tape_codec_refused(t))
-		return;
 	if (t->transfer_length)
 		task_get_data(t, t->transfer_length, read_into_data);
 	else
 		task_good(t);
 }
 
-static void written(struct scsi_task *t)
+static void ssc_read(struct scsi_task *t)
 {
-	uint32_t record = t->store.bs.record_size;
-
-	ssc_end_of_movement(t, record ? t->store.bs.residue
-				      : t->store.bs.residue * (int64_t)t->transfer_length);
+	if (!tape_codec_refused(t))
+		ssc_at_place(t, get_data_and_read);
 }
 
-static void ssc_write(struct scsi_task *t)
+static bool reads_backwards(const struct lu *lu)
+{
+	return store_can(lu->store, TGT_BS_CAN_REVERSE);
+}
+
+/* ---- WRITE ---- */
+
+static void written(struct scsi_task *t)
+{
+	int64_t left = t->store.bs.residue;
+
+	ssc_end_of_writing(t, RECORD(t) ? left : left * (int64_t)t->transfer_length);
+}
+
+static void write_data(struct scsi_task *t)
 {
 	struct tgt_bs_request *bs;
-	uint32_t record = ssc_is_fixed(t) ? t->lu->tape_block_length : 0;
 
 	if (!t->transfer_length) {
 		task_good(t);
 		return;
 	}
-	if (tape_codec_refused(t))
-		return;
-	/* a record can't be written in part */
-	if (t->data.length < t->transfer_length) {
-		task_invalid_cdb(t, 2, -1);
-		return;
-	}
-	bs = ssc_request(t, TGT_BS_TAPE_WRITE);
-	bs->record_size = record;
+	bs = ssc_write_request(t, TGT_BS_TAPE_WRITE);
+	bs->record_size = RECORD(t);
 	bs->iov = t->data.iov;
 	bs->iovcnt = t->data.iovcnt;
 	bs->length = t->data.length;
@@ -127,10 +154,35 @@ static void ssc_write(struct scsi_task *t)
 	task_submit_prepared(t, written);
 }
 
+static void ssc_write(struct scsi_task *t)
+{
+	/* a record can't be written in part */
+	if (t->data.length < t->transfer_length)
+		task_invalid_cdb(t, ssc_count_byte(t), -1);
+	else if (!tape_codec_refused(t))
+		ssc_at_place(t, write_data);
+}
+
+/* ---- rows ---- */
+
+#define READ_BITS (SSC_SILI | SSC_FIXED)
+#define REVERSE_BITS (BYTORD | SSC_SILI | SSC_FIXED)
+#define WRITE_BITS (SSC_FCS | SSC_LCS | SSC_FIXED)
+
 const struct opcode_row ssc_rw_rows[] = {
-    {SSC_ROW(0x08, 6, DATA_IN, PR_READ, SSC_MOVES, prepare_transfer, ssc_read, "READ(6)"),
-     .counts = COUNTS_READ, .usage = {0x08, SSC_SILI | SSC_FIXED, 0xff, 0xff, 0xff}},
-    {SSC_ROW(0x0a, 6, DATA_OUT, PR_WRITE, SSC_WRITES, prepare_transfer, ssc_write, "WRITE(6)"),
+    {SSC_ROW(0x08, 6, DATA_IN, SSC_PR, SSC_MOVES, prepare_transfer, ssc_read, "READ(6)"),
+     .counts = COUNTS_READ, .usage = {0x08, READ_BITS, 0xff, 0xff, 0xff}},
+    {SSC_ROW(0x0a, 6, DATA_OUT, SSC_PR, SSC_WRITES, prepare_transfer, ssc_write, "WRITE(6)"),
      .counts = COUNTS_WRITE, .usage = {0x0a, SSC_FIXED, 0xff, 0xff, 0xff}},
+    {SSC_ROW(0x0f, 6, DATA_IN, SSC_PR, SSC_MOVES, prepare_reverse, ssc_read, "READ REVERSE(6)"),
+     .counts = COUNTS_READ, .usage = {0x0f, REVERSE_BITS, 0xff, 0xff, 0xff},
+     .available = reads_backwards},
+    {SSC_ROW(0x81, 16, DATA_IN, SSC_PR, SSC_MOVES, prepare_reverse, ssc_read, "READ REVERSE(16)"),
+     .counts = COUNTS_READ, .usage = {0x81, REVERSE_BITS, SSC_PLACE_AND_COUNT_USAGE},
+     .available = reads_backwards},
+    {SSC_ROW(0x88, 16, DATA_IN, SSC_PR, SSC_MOVES, prepare_transfer, ssc_read, "READ(16)"),
+     .counts = COUNTS_READ, .usage = {0x88, READ_BITS, SSC_PLACE_AND_COUNT_USAGE}},
+    {SSC_ROW(0x8a, 16, DATA_OUT, SSC_PR, SSC_WRITES, prepare_transfer, ssc_write, "WRITE(16)"),
+     .counts = COUNTS_WRITE, .usage = {0x8a, WRITE_BITS, SSC_PLACE_AND_COUNT_USAGE}},
     {.run = NULL},
 };

@@ -63,6 +63,7 @@ static const struct mapping mappings[] = {
 			      ASC_CRYPTOGRAPHIC_INTEGRITY_VALIDATION_FAILED,
 			      "an encrypted record isn't what was written"},
     [TGT_BS_ERR_TOO_LONG] = {SENSE, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB, NULL},
+    [TGT_BS_ERR_OVERWRITE] = {SENSE, KEY_DATA_PROTECT, ASC_WORM_MEDIUM_OVERWRITE_ATTEMPTED, NULL},
 };
 
 static const struct mapping unknown = {SENSE, KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE,
@@ -88,12 +89,21 @@ static bool log_allowed(void)
 	return atomic_fetch_add(&lines, 1) < LOG_BURST;
 }
 
+static bool is_tape(const struct tgt_bs_request *request)
+{
+	return request->op >= TGT_BS_TAPE_READ && request->op <= TGT_BS_TAPE_SET_CAPACITY;
+}
+
 static void tell(const struct scsi_task *t, const struct tgt_bs_request *request,
 		 const struct mapping *m, bool has_lba)
 {
 	if (!m->why || !log_allowed())
 		return;
-	if (has_lba)
+	if (is_tape(request))
+		log_err("%s: %s: partition %u, object %llu: %s (status %u)", lu_name(t->lu),
+			t->row->name, request->partition, (unsigned long long)request->pos_object,
+			m->why, request->status);
+	else if (has_lba)
 		log_err("%s: %s: LBA %llu: %s", lu_name(t->lu), t->row->name,
 			(unsigned long long)(request->info >> t->lu->block_shift), m->why);
 	else
@@ -138,6 +148,15 @@ static void device_status(struct scsi_task *t, const struct tgt_bs_request *requ
 	task_check_condition(t);
 }
 
+/* For the operator: the log, and the log page of the last errors. */
+static void note(const struct scsi_task *t, const struct tgt_bs_request *request,
+		 const struct mapping *m, uint16_t asc)
+{
+	tell(t, request, m, m->outcome == SENSE_LBA);
+	if (m->why)
+		log_store_error(t, request, (enum sense_key)m->key, asc, m->why);
+}
+
 static void end_by(struct scsi_task *t, const struct tgt_bs_request *request,
 		   const struct mapping *m)
 {
@@ -145,16 +164,17 @@ static void end_by(struct scsi_task *t, const struct tgt_bs_request *request,
 
 	if (request->status == TGT_BS_ERR_OUT_OF_RANGE && writes(request))
 		asc = ASC_WRITE_ERROR;
-	tell(t, request, m, m->outcome == SENSE_LBA);
-	if (m->why)
-		log_store_error(t, request, (enum sense_key)m->key, asc, m->why);
+	note(t, request, m, asc);
 	switch (m->outcome) {
 	case STATUS:
 		task_status(t, (enum scsi_status)m->key);
 		break;
 	case SENSE_LBA:
-		task_sense_info(t, (enum sense_key)m->key, asc,
-				request->info >> t->lu->block_shift);
+		if (is_tape(request)) /* its places are no LBAs */
+			task_sense(t, (enum sense_key)m->key, asc);
+		else
+			task_sense_info(t, (enum sense_key)m->key, asc,
+					request->info >> t->lu->block_shift);
 		break;
 	case SENSE_OFFSET:
 		task_sense_info(t, (enum sense_key)m->key, asc, request->info);
@@ -165,23 +185,37 @@ static void end_by(struct scsi_task *t, const struct tgt_bs_request *request,
 	}
 }
 
-void task_store_status(struct scsi_task *t, const struct tgt_bs_request *request)
+static const struct mapping *mapping_of(struct scsi_task *t, const struct tgt_bs_request *request)
 {
-	const struct mapping *m = &unknown;
-
-	if (request->status == TGT_BS_OK) {
-		task_good(t);
-		return;
-	}
-	if (request->status == TGT_BS_ERR_SCSI && request->op == TGT_BS_CDB) {
-		device_status(t, request);
-		return;
-	}
 	/* Linux reports a failed write-back once: from now on nothing is known about the medium. */
 	if (request->status == TGT_BS_ERR_FLUSH)
 		t->lu->failed = true;
 	if (request->status < ARRAY_SIZE(mappings) &&
 	    mappings[request->status].asc + mappings[request->status].key)
-		m = &mappings[request->status];
-	end_by(t, request, m);
+		return &mappings[request->status];
+	return &unknown;
+}
+
+bool task_store_sense(struct scsi_task *t, const struct tgt_bs_request *request, struct sense *s)
+{
+	const struct mapping *m = mapping_of(t, request);
+
+	if (m->outcome == STATUS) {
+		end_by(t, request, m);
+		return false;
+	}
+	note(t, request, m, m->asc);
+	s->key = (enum sense_key)m->key;
+	s->asc = m->asc;
+	return true;
+}
+
+void task_store_status(struct scsi_task *t, const struct tgt_bs_request *request)
+{
+	if (request->status == TGT_BS_OK)
+		task_good(t);
+	else if (request->status == TGT_BS_ERR_SCSI && request->op == TGT_BS_CDB)
+		device_status(t, request);
+	else
+		end_by(t, request, mapping_of(t, request));
 }

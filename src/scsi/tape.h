@@ -21,6 +21,13 @@ struct mode_state;
 
 #define TAPE_ALERTS 64 /* flags, numbered from 1 (SSC-5 TapeAlert) */
 
+/* In append-only mode (SSC-5 ALLOW OVERWRITE). */
+enum tape_overwrite {
+	TAPE_OVERWRITE_NOT = 0,
+	TAPE_OVERWRITE_POSITION = 1,
+	TAPE_OVERWRITE_FORMAT = 2
+};
+
 /* Of an LU that is a tape drive: lu->tape. */
 struct tape_drive {
 	const struct tape_identity *identity; /* changed inside exclusive operations only */
@@ -28,6 +35,9 @@ struct tape_drive {
 	/* as the last tape operation left it; relaxed */
 	_Atomic uint32_t partition;
 	_Atomic uint64_t pos_remain;
+	/* enum tape_overwrite: what ALLOW OVERWRITE has allowed; a command about the tape ends it.
+	 * Only commands that run alone touch it; relaxed */
+	_Atomic uint8_t overwrite;
 	/* tape_alert.c, under the lock: when each flag was raised last, counted in raised; 0: it
 	 * isn't */
 	pthread_mutex_t lock;

@@ -591,6 +591,11 @@ void task_get_scratch(struct scsi_task *t, uint32_t len, void (*resume)(struct s
 	get_buffer(t, BUF_SCRATCH, &t->scratch, len, resume);
 }
 
+void task_get_read_back(struct scsi_task *t, uint32_t len, void (*resume)(struct scsi_task *t))
+{
+	get_buffer(t, BUF_IN, &t->scratch, len, resume);
+}
+
 static void reply_copied(struct scsi_task *t)
 {
 	databuf_write(&t->data, 0, t->work_ptr, t->data.length);

@@ -185,6 +185,9 @@ void task_parameter_list_length_error(struct scsi_task *t);
 void task_sense_info(struct scsi_task *t, enum sense_key key, uint16_t asc, uint64_t information);
 /* By what the store said; ok ends it GOOD (status.c). */
 void task_store_status(struct scsi_task *t, const struct tgt_bs_request *request);
+/* Of a request that has failed: key and code of s, and the operator is told.  False: there is no
+ * sense data, and the task has ended. */
+bool task_store_sense(struct scsi_task *t, const struct tgt_bs_request *request, struct sense *s);
 
 /* GOOD with Data-In: copies len bytes, cut to allocation_length (SPC-5 4.2.5.6) and expected_in;
  * BUSY when too many replies have not been sent yet. */
@@ -197,6 +200,8 @@ void task_reply(struct scsi_task *t, const void *data, size_t len, uint32_t allo
 void task_get_data(struct scsi_task *t, uint32_t len, void (*resume)(struct scsi_task *t));
 /* The same for t->scratch, all of len. */
 void task_get_scratch(struct scsi_task *t, uint32_t len, void (*resume)(struct scsi_task *t));
+/* The same, up to BUF_MAX_BYTES, from what Data-In has: what is read to be looked at. */
+void task_get_read_back(struct scsi_task *t, uint32_t len, void (*resume)(struct scsi_task *t));
 
 /* Parameter data as flat memory: contiguous when len <= BUF_MAX_PIECE. */
 static inline uint8_t *task_out_data(struct scsi_task *t)

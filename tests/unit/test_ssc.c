@@ -204,7 +204,7 @@ static void spacing_tells_what_is_left(void **state)
 	assert_good(drive, count_command(0x11, 3, 0));
 	assert_int_equal(position(0), 5);
 	count_command(0x11, 2, 1); /* sequential filemarks */
-	assert_sense(drive, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	assert_stream_sense(KEY_BLANK_CHECK, ASC_END_OF_DATA_DETECTED, 1);
 }
 
 static void locating(void **state)

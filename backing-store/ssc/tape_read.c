@@ -80,11 +80,8 @@ void tape_read(struct tape *tape, struct tgt_bs_request *r)
 	uint32_t length;
 
 	for (uint64_t i = 0; i < records; i++) {
-		uint64_t done =
-		    r->flags & TGT_BS_REQ_REVERSE ? (records - i - 1) * room : r->actual;
-
 		r->residue = (int64_t)(records - i);
-		if (!read_one(tape, r, r->record_size ? done : 0, room, &length))
+		if (!read_one(tape, r, r->actual, room, &length))
 			return;
 		r->actual += length;
 	}

@@ -133,8 +133,9 @@ enum tgt_bs_space_code {
 #define TGT_BS_REQ_DATA_IN (1u << 5)   /* CDB: the device sends data into iov */
 #define TGT_BS_REQ_DATA_OUT (1u << 6)  /* CDB: the device receives data from iov */
 /* tape, since 0.4 */
-#define TGT_BS_REQ_REVERSE                                                                         \
-	(1u << 7)                   /* READ: the record before the position, and to its beginning */
+/* READ: the record before the position, and to its beginning; of several the one that is met first
+ * comes first in iov */
+#define TGT_BS_REQ_REVERSE (1u << 7)
 #define TGT_BS_REQ_APPEND (1u << 8) /* WRITE, WRITE_FILEMARKS, ERASE: at the end of data only */
 
 /* How a request ended.  Only the host turns this into SCSI status and sense. */

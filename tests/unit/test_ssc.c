@@ -207,6 +207,21 @@ static void spacing_tells_what_is_left(void **state)
 	assert_stream_sense(KEY_BLANK_CHECK, ASC_END_OF_DATA_DETECTED, 1);
 }
 
+/* SSC-5 READ REVERSE with BYTORD: the blocks in the order in which they are met. */
+static void backwards_in_fixed_blocks(void **state)
+{
+	(void)state;
+	assert_good(drive, set_block_length(4));
+	assert_good(drive, COMMAND(drive, "aaaabbbbccccdddd", 16, 0, 0x0a, 0x01, 0, B2(4), 0));
+	assert_good(drive, COMMAND(drive, NULL, 0, 12, 0x0f, 0x05, 0, B2(3), 0));
+	assert_memory_equal(drive->in, "ddddccccbbbb", 12);
+	assert_int_equal(position(0), 1);
+	COMMAND(drive, NULL, 0, 12, 0x0f, 0x05, 0, B2(3), 0);
+	assert_stream_sense(EOM | KEY_NO_SENSE, ASC_BEGINNING_OF_PARTITION_MEDIUM_DETECTED, 2);
+	assert_int_equal(drive->in_len, 4);
+	assert_memory_equal(drive->in, "aaaa", 4);
+}
+
 static void locating(void **state)
 {
 	(void)state;
@@ -271,6 +286,7 @@ int main(void)
 	    TEST(another_length_is_told),
 	    TEST(fixed_blocks),
 	    TEST(spacing_tells_what_is_left),
+	    TEST(backwards_in_fixed_blocks),
 	    TEST(locating),
 	    TEST(erasing_ends_the_data),
 	    TEST(an_unloaded_tape_is_absent),

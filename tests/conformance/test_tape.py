@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,60 +11,12 @@ import pytest
 
 from harness.modules import Variant
 from harness.sg import Sg
+from harness.tape import BEGINNING, END_OF_DATA, FILEMARK_DETECTED, FIXED, MEDIUM_NOT_PRESENT, SILI, Tape, assert_sense
 from harness.units import Unit
 from iscsi import scsi
 from iscsi.scsi import Key
-from iscsi.session import Session
-from iscsi.task import Result
 
 pytestmark = pytest.mark.variants("tape")
-
-FILEMARK_DETECTED, END_OF_DATA, BEGINNING = 0x0001, 0x0005, 0x0004
-MEDIUM_NOT_PRESENT = 0x3A00
-FIXED, SILI = 1, 2
-
-
-class Tape:
-    """The commands of a tape drive in one session."""
-
-    def __init__(self, session: Session, lun: int) -> None:
-        self.session = session
-        self.lun = lun
-
-    def run(self, cdb: bytes, **arguments: object) -> Result:
-        return self.session.execute(cdb, lun=self.lun, **arguments)
-
-    def good(self, cdb: bytes, **arguments: object) -> Result:
-        result = self.run(cdb, **arguments)
-        assert result.good, f"{cdb.hex()}: {result}"
-        return result
-
-    def write(self, data: bytes, flags: int = 0, count: int | None = None) -> Result:
-        count = len(data) if count is None else count
-        return self.run(bytes([0x0A, flags]) + count.to_bytes(3, "big") + b"\0", data_out=data)
-
-    def read(self, room: int, flags: int = 0, count: int | None = None) -> Result:
-        count = room if count is None else count
-        return self.run(bytes([0x08, flags]) + count.to_bytes(3, "big") + b"\0", read=room)
-
-    def marks(self, count: int, immediate: bool = False) -> None:
-        self.good(bytes([0x10, immediate]) + count.to_bytes(3, "big") + b"\0")
-
-    def space(self, code: int, count: int) -> Result:
-        return self.run(bytes([0x11, code]) + (count & 0xFFFFFF).to_bytes(3, "big") + b"\0")
-
-    def rewind(self) -> None:
-        self.good(bytes([0x01, 0, 0, 0, 0, 0]))
-
-    def position(self) -> int:
-        data = self.good(bytes([0x34]) + bytes(9), read=20).data
-        first, last = struct.unpack_from(">II", data, 4)
-        assert first == last
-        assert bool(data[0] & 0x80) == (first == 0), "BOP"
-        return first
-
-    def load(self, load: bool) -> Result:
-        return self.run(bytes([0x1B, 0, 0, 0, load, 0]))
 
 
 @pytest.fixture
@@ -78,15 +29,6 @@ def drive(new_unit: Callable[..., Unit], variant: Variant) -> Unit:
 def tape(drive: Unit) -> Iterator[Tape]:
     with drive.login() as session:
         yield Tape(session, drive.lun)
-
-
-def assert_sense(result: Result, key: int, asc: int, information: int | None = None, *, filemark: bool = False,
-                 ili: bool = False) -> None:
-    sense = result.sense
-    assert sense is not None, str(result)
-    assert (sense.key, sense.asc, sense.filemark, sense.ili) == (key, asc, filemark, ili), str(result)
-    if information is not None:
-        assert sense.information == information & 0xFFFFFFFF
 
 
 @pytest.mark.smoke

@@ -5,6 +5,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/mode.h"
+#include "scsi/tape_mode.h"
 #include "scsi/thresholds.h"
 #include "util/bytes.h"
 
@@ -49,13 +50,15 @@ static int parse_page(const char *text, uint8_t *page)
 	return *text ? -EINVAL : (int)(header + length);
 }
 
-/* A page that the core has: its size is the standard's, and in the Control page what the core can't
- * do otherwise stays (task set type, queue algorithm, QERR). */
-static int override_page(struct mode_page *p, uint8_t *values, int length)
+/* A page that the core has: its size is the standard's, and in the Control page and those of tapes
+ * what the core can't do otherwise stays (task set type, queue algorithm, QERR …). */
+static int override_page(const struct lu *lu, struct mode_page *p, uint8_t *values, int length)
 {
-	if (length != p->length)
+	if (length != p->length || p->never_saved)
 		return -EINVAL;
-	if (p->page == MODE_PAGE_CONTROL) {
+	if (lu->tape && tape_mode_check(lu, p, values, p->length) >= 0)
+		return -EINVAL;
+	if (p->page == MODE_PAGE_CONTROL || lu->tape) {
 		const uint8_t *fixed = p->values[MODE_DEFAULT];
 		const uint8_t *changeable = p->values[MODE_CHANGEABLE];
 
@@ -79,8 +82,9 @@ int mode_set_page(struct lu *lu, const char *text)
 		return length;
 	p = mode_find(lu->mode, values[0] & 0x3f, values[0] & MODE_PAGE_SPF ? values[1] : 0);
 	if (p) {
-		int rc = override_page(p, values, length);
+		int rc = override_page(lu, p, values, length);
 
+		tape_mode_settle(lu->mode, lu->mode);
 		mode_refresh(lu->mode);
 		thresholds_restart(lu);
 		return rc;

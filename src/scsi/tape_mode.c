@@ -149,6 +149,7 @@ void tape_mode_refresh(struct mode_state *state)
 	    current(state, MODE_PAGE_DEVICE_CONFIGURATION, MODE_SUBPAGE_EXTENSION);
 	const uint8_t *lbp = current(state, MODE_PAGE_CONTROL, MODE_SUBPAGE_DATA_PROTECTION);
 	uint8_t flags = lbp[LBP_METHOD] ? lbp[LBP_FLAGS] : 0;
+	struct mode_page *sdca = mode_find(state, MODE_PAGE_DEVICE_CONFIGURATION, 0);
 
 	state->tape = (struct tape_modes){
 	    .compress = compression[DC_BYTE] & DCE,
@@ -161,6 +162,8 @@ void tape_mode_refresh(struct mode_state *state)
 	    .lbp_write = flags & LBP_W,
 	    .lbp_read = flags & LBP_R,
 	};
+	if (sdca) /* what was saved or is by default of the two pages may differ */
+		sdca->values[MODE_CURRENT][CONFIG_SDCA] = state->tape.compress;
 }
 
 const struct tape_modes *tape_modes(const struct lu *lu)

@@ -450,6 +450,37 @@ static void partitions_are_never_saved(void **state)
 	state_set_directory(NULL);
 }
 
+/* mode_page=…: default values, but nothing that the store or the drive can't */
+static void operator_has_limits(void **state)
+{
+	(void)state;
+	assert_int_equal(mode_set_page(&fake_lu, "15:0:14:0xc0:0:0:0:0:0:0:0:0:0:0:0:0:0"), 0);
+	ASSERT_PAGE(MODE_DEFAULT, 0x0f, 0, 0x0f, 14, 0xc0, 0x80, 0, 0, 0, 0xff, 0, 0, 0, 0xff, 0, 0,
+		    0, 0);
+	assert_true(tape_modes(&fake_lu)->compress);
+	assert_int_equal(page_of(MODE_CURRENT, 0x10, 0, 16)[14], 1);
+	/* another page that is sent leaves it so, also after a reset */
+	assert_good(SEND(0x1c, 10, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+	assert_true(tape_modes(&fake_lu)->compress);
+	mode_reset(&fake_lu);
+	assert_true(tape_modes(&fake_lu)->compress);
+	assert_good(SEND(0x1c, 10, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+	assert_true(tape_modes(&fake_lu)->compress);
+	assert_int_equal(mode_set_page(&fake_lu, "17:0:14:0:1:0x44:3:0:0:0:0:0:0:0:0:0:0"),
+			 -EINVAL);
+	assert_false(tape_partitions_asked(&fake_lu));
+	assert_int_equal(mode_set_page(&fake_lu, "16:1:28:0:0x20:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:"
+						 "0:0:0:0:0:0:0"),
+			 -EINVAL);
+}
+
+static void operator_can_not_make_it_compress(void **state)
+{
+	(void)state;
+	assert_int_equal(mode_set_page(&fake_lu, "15:0:14:0xc0:0x80:0:0:0:0:0:0:0:0:0:0:0:0"), 0);
+	assert_false(tape_modes(&fake_lu)->compress);
+}
+
 /* An LTO drive compresses unless it is told not to */
 static void identity_has_its_defaults(void **state)
 {
@@ -486,6 +517,8 @@ int main(void)
 	    TAPE(page_without_the_rest),
 	    TAPE(partitions_are_never_saved),
 	    TAPE(identity_has_its_defaults),
+	    TAPE(operator_has_limits),
+	    SIMPLE(operator_can_not_make_it_compress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

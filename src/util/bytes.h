@@ -79,9 +79,9 @@ static inline void put_be64(void *at, uint64_t v)
  * data. */
 static inline void put_ascii(void *at, size_t size, const char *text)
 {
-	size_t len = strnlen(text, size);
-	memcpy(at, text, len);
-	memset((uint8_t *)at + len, ' ', size - len);
+	/* not strnlen() and memcpy(): compilers take the bound for what a literal must have */
+	for (uint8_t *to = at; size; size--)
+		*to++ = *text ? (uint8_t)*text++ : ' ';
 }
 
 #endif

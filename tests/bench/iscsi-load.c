@@ -356,51 +356,89 @@ static void turn(struct session *sessions, struct pollfd *fds)
 	}
 }
 
-/* One command without data, while nothing else goes on; returns its status. */
-static uint8_t command_alone(struct session *s, uint8_t opcode)
+/*
+ * A command while nothing else goes on: up to len bytes of data come, or are sent if out is set.
+ * Returns its status.
+ */
+static uint8_t command_alone(struct session *s, const uint8_t cdb[16], uint8_t *data, uint32_t len,
+			     bool out)
 {
-	uint8_t pdu[BHS] = {0x01, 0x81}, sense[1024];
+	uint8_t pdu[BHS + 64] = {0x01, 0x81}, sense[1024];
+	uint32_t got;
 
+	pdu[1] |= len ? out ? 0x20 : 0x40 : 0;
 	pdu[9] = (uint8_t)opt.lun;
+	put_be32(pdu + 20, len);
 	put_be32(pdu + 24, s->cmdsn++);
 	put_be32(pdu + 28, s->expstatsn);
-	pdu[32] = opcode;
-	send_all(s->fd, pdu, BHS);
+	memcpy(pdu + 32, cdb, 16);
+	if (out) {
+		put_be24(pdu + 5, len);
+		memcpy(pdu + BHS, data, len);
+	}
+	send_all(s->fd, pdu, BHS + (out ? (len + 3) & ~3u : 0));
 	recv_all(s->fd, pdu, BHS);
-	if (pdu[0] != 0x21 || get_be24(pdu + 5) > sizeof(sense)) {
+	got = (get_be24(pdu + 5) + 3) & ~3u;
+	if ((pdu[0] != 0x21 && (pdu[0] != 0x25 || !(pdu[1] & 1))) || got > sizeof(sense)) {
 		fprintf(stderr, "iscsi-load: unexpected PDU %02x\n", pdu[0]);
 		exit(1);
 	}
-	recv_all(s->fd, sense, (get_be24(pdu + 5) + 3) & ~3u);
+	recv_all(s->fd, sense, got);
+	if (!out && !pdu[3])
+		memcpy(data, sense, got < len ? got : len);
 	s->expstatsn = get_be32(pdu + 24) + 1;
 	s->maxcmdsn = get_be32(pdu + 32);
 	return pdu[3];
 }
 
-static void must(struct session *s, uint8_t opcode)
+static void must(struct session *s, const uint8_t cdb[16], uint8_t *data, uint32_t len, bool out)
 {
-	uint8_t status = command_alone(s, opcode);
+	uint8_t status = command_alone(s, cdb, data, len, out);
 
 	if (status) {
-		fprintf(stderr, "iscsi-load: command %02x: status %02x\n", opcode, status);
+		fprintf(stderr, "iscsi-load: command %02x: status %02x\n", cdb[0], status);
 		exit(1);
 	}
+}
+
+#define PAGE_SIZE 20 /* of the mode parameter header and the Data Compression page */
+
+/* DCE=0, if the drive can compress at all (SSC-5 Data Compression mode page). */
+static void compression_off(struct session *s)
+{
+	static const uint8_t sense[16] = {0x1a, 0x08, 0x0f, 0, PAGE_SIZE};
+	static const uint8_t select[16] = {0x15, 0x10, 0, 0, PAGE_SIZE};
+	uint8_t page[PAGE_SIZE] = {0};
+
+	if (command_alone(s, sense, page, sizeof(page), false))
+		return;
+	page[0] = 0;
+	page[2] &= 0x7f; /* WP */
+	page[4] &= 0x3f; /* PS */
+	page[6] &= 0x7f;
+	must(s, select, page, sizeof(page), true);
 }
 
 /* Takes the unit attentions, and goes to the beginning of a tape. */
 static void prepare(struct session *s)
 {
-	for (unsigned i = 0; i < 8 && command_alone(s, 0x00); i++)
+	static const uint8_t test_unit_ready[16] = {0x00}, rewind_tape[16] = {0x01};
+
+	for (unsigned i = 0; i < 8 && command_alone(s, test_unit_ready, NULL, 0, false); i++)
 		;
-	if (opt.tape)
-		must(s, 0x01);
+	if (!opt.tape)
+		return;
+	compression_off(s);
+	must(s, rewind_tape, NULL, 0, false);
 }
 
 /* WRITE FILEMARKS of none, or SYNCHRONIZE CACHE of all */
 static void synchronise(struct session *s)
 {
+	static const uint8_t write_no_filemarks[16] = {0x10}, synchronize_cache[16] = {0x35};
+
 	if (opt.write)
-		must(s, opt.tape ? 0x10 : 0x35);
+		must(s, opt.tape ? write_no_filemarks : synchronize_cache, NULL, 0, false);
 }
 
 static void parse(int argc, char **argv)

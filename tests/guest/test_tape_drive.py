@@ -155,6 +155,29 @@ def test_what_is_written_ends_the_tape(written: Drive) -> None:
     assert written.tells("eod") == [0]
 
 
+def test_compression_is_switched(drive: Drive) -> None:
+    """By the Data Compression mode page; what is read is the same either way (SSC-5 Data Compression mode page)."""
+    data, sizes = bytes(512 << 10), []
+    for number, switch in enumerate(("compression 0", "compression 1")):
+        cartridge = drive.new_tape(f"compression{number}")
+        drive.change(cartridge)
+        drive.mt("rewind", switch)
+        drive.write(data, 65536)
+        drive.mt("rewind")
+        assert drive.read(65536) == data
+        sizes.append(cartridge.stat().st_blocks * 512)
+    assert sizes[0] > len(data) > 8 * sizes[1], sizes
+
+
+def test_records_are_written_through_or_buffered(drive: Drive) -> None:
+    """Buffered mode 0 and 1 of the mode parameter header (SSC-5)."""
+    for mode in (0, 1):
+        drive.mt("rewind", f"drvbuffer {mode}")
+        drive.write(FILES[mode], RECORD)
+        drive.mt("rewind")
+        assert drive.read(RECORD) == FILES[mode]
+
+
 # Writes until nothing goes any more; what st answers to each write, as runs of [answer, count].
 FILL = """
 import errno, itertools, json, os, sys

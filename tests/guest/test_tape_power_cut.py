@@ -19,7 +19,7 @@ from harness.units import Unit
 from inner import PORT, InnerDaemon
 from places import BUILD
 
-CUTS = int(os.environ.get("TGT_POWER_CUTS", "4"))
+CUTS = int(os.environ.get("TGT_POWER_CUTS", "3"))
 IMAGE = 96 << 20
 MOUNTED = "/run/disk"
 PROMISES = 8  # at least, before a cut

@@ -96,8 +96,11 @@ class Drive:
         assert done.returncode == 0, done.stderr + self.daemon.log()
 
     def try_change(self, path: Path) -> subprocess.CompletedProcess[str]:
+        return self.update(f"path={path}")
+
+    def update(self, params: str) -> subprocess.CompletedProcess[str]:
         return self.daemon.adm("--op", "update", "--mode", "logicalunit", "--tid", str(self.unit.tid), "--lun",
-                               str(self.unit.lun), "--params", f"path={path}")
+                               str(self.unit.lun), "--params", params)
 
     @contextmanager
     def fresh(self) -> Iterator["Drive"]:

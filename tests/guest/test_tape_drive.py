@@ -155,6 +155,23 @@ def test_what_is_written_ends_the_tape(written: Drive) -> None:
     assert written.tells("eod") == [0]
 
 
+def test_a_write_protected_tape(written: Drive) -> None:
+    """WP in the mode parameter header, and DATA PROTECT for what writes (SSC-5): EROFS, and the data stay."""
+    assert written.update("readonly=1").returncode == 0
+    try:
+        assert "WR_PROT" in written.status().bits
+        denied = written.guest.run(["dd", "if=/dev/zero", f"of={written.node}", "bs=1k", "count=1"])
+        assert denied.returncode != 0 and b"Read-only file system" in denied.stderr
+        for operation in ("weof", "erase"):
+            assert "Read-only file system" in written.mt_fails(operation)
+        assert written.read(RECORD) == FILES[0]
+    finally:
+        assert written.update("readonly=0").returncode == 0
+    assert "WR_PROT" not in written.status("eod").bits
+    written.write(FILES[1], RECORD)
+    assert written.tells("eod") == [END + 6]
+
+
 def test_compression_is_switched(drive: Drive) -> None:
     """By the Data Compression mode page; what is read is the same either way (SSC-5 Data Compression mode page)."""
     data, sizes = bytes(512 << 10), []

@@ -20,6 +20,7 @@
 static const struct mam_type types[] = {
     {0x0000, 8, MAM_BINARY, false, true},   /* REMAINING CAPACITY IN PARTITION */
     {0x0001, 8, MAM_BINARY, false, true},   /* MAXIMUM CAPACITY IN PARTITION */
+    {0x0002, 8, MAM_BINARY, false, false},  /* TAPEALERT FLAGS */
     {0x0003, 8, MAM_BINARY, false, false},  /* LOAD COUNT */
     {0x0004, 8, MAM_BINARY, false, false},  /* MAM SPACE REMAINING */
     {0x0005, 8, MAM_ASCII, false, false},   /* ASSIGNING ORGANIZATION */

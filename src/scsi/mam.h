@@ -102,6 +102,7 @@ struct mam_view {
 	const struct tgt_bs_tape_info *tape;
 	uint64_t written, read; /* bytes, since it was loaded */
 	uint8_t partition;
+	uint64_t alerts; /* TapeAlert flags, flag 1 the most significant bit */
 };
 
 #define MAM_REPLY_MAX (4u + MAM_ROOM + 8192u)

@@ -10,6 +10,7 @@
 #include "reactor/workers.h"
 #include "scsi/commands.h"
 #include "scsi/mam.h"
+#include "scsi/tape_alert.h"
 #include "util/bytes.h"
 #include "util/log.h"
 
@@ -175,10 +176,21 @@ static bool partition_ok(const struct mam_job *job)
 
 /* ---- READ ATTRIBUTE ---- */
 
+static uint64_t alerts(const struct lu *lu)
+{
+	uint64_t flags = 0;
+
+	for (unsigned flag = 1; flag <= TAPE_ALERTS; flag++)
+		if (tape_alert_is_raised(lu, flag))
+			flags |= 1ull << (TAPE_ALERTS - flag);
+	return flags;
+}
+
 static void reply(const struct mam_job *job)
 {
 	struct scsi_task *t = job->t;
-	struct mam_view view = {&job->mam, &job->tape, job->written, job->read, t->cdb[7]};
+	struct mam_view view = {&job->mam, &job->tape, job->written,
+				job->read, t->cdb[7],  alerts(t->lu)};
 	uint16_t first = get_be16(t->cdb + 8);
 	uint8_t *data = calloc(1, MAM_REPLY_MAX);
 	size_t len;
@@ -199,7 +211,7 @@ static void reply(const struct mam_job *job)
 static void read_done(struct mam_job *job)
 {
 	struct scsi_task *t = job->t;
-	struct mam_view view = {&job->mam, &job->tape, 0, 0, t->cdb[7]};
+	struct mam_view view = {&job->mam, &job->tape, 0, 0, t->cdb[7], 0};
 	uint16_t first = get_be16(t->cdb + 8);
 
 	if (!job_ok(job) || !partition_ok(job))

@@ -83,6 +83,8 @@ static int device_value(const struct mam_view *view, uint16_t id, uint8_t *at)
 	case 0x0000:
 	case 0x0001:
 		return number(at, 8, capacity(view, id == 0x0000));
+	case 0x0002:
+		return number(at, 8, view->alerts);
 	case 0x0003:
 		return number(at, 8, mam->load_count);
 	case 0x0004:

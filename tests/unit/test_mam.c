@@ -253,6 +253,8 @@ static void a_memory_that_fails(void **state)
 	tape.fail_cas = 0;
 	read_attribute(0, 0, 0x0800, 65535);
 	assert_sense(drive, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	/* TapeAlert knows, too: Hard error is flag 3 */
+	assert_int_equal(number(0, 0x0002) >> 61 & 1, 1);
 	assert_good(drive, write_one(0x0800, 1, "VENDOR  ", 8));
 	tape.fail_get = -EIO;
 	read_attribute(0, 0, 0, 65535);
@@ -288,6 +290,7 @@ static void loads_are_counted(void **state)
 	assert_sense(drive, KEY_NOT_READY, ASC_MEDIUM_NOT_PRESENT);
 	assert_good(drive, load(1));
 	COMMAND(drive, NULL, 0, 0, 0x00, 0, 0, 0, 0, 0);
+	assert_int_equal(number(0, 0x0002), 0);
 	assert_int_equal(number(0, 0x0003), 1);
 	assert_int_equal(number(0, 0x0222), 0);
 	assert_int_equal(number(0, 0x0220), 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* READ, READ REVERSE and WRITE (SSC-5). */
+#include "scsi/lbp.h"
 #include "scsi/ssc.h"
 #include "scsi/tape_codec.h"
 
@@ -8,10 +9,44 @@
 /* From prepare() on: bytes of a fixed block, 0 for a block of variable length.  MODE SELECT may
  * change it while the task waits. */
 #define RECORD(t) ((uint32_t)(t)->work[0])
+/* Bytes of protection information at the end of each block, as it is transferred: within its length
+ * (SSC-5 logical block protection). */
+#define GUARD(t) ((uint32_t)(t)->work[1])
+/* WRITE: blocks that were damaged on their way, or stand behind one that was. */
+#define BAD(t) ((int64_t)(t)->work[2])
 
 static bool is_reverse(const struct scsi_task *t)
 {
 	return t->cdb[0] == 0x0f || t->cdb[0] == 0x81;
+}
+
+static uint32_t guard_of(const struct scsi_task *t)
+{
+	const struct tape_modes *modes = tape_modes(t->lu);
+	bool wanted = t->row->direction == DATA_OUT ? modes->lbp_write : modes->lbp_read;
+
+	return wanted ? LBP_LENGTH : 0;
+}
+
+/* Bytes of a block as it is transferred, and of what of it stands on the tape. */
+static uint32_t block_length(const struct scsi_task *t)
+{
+	return RECORD(t) ? RECORD(t) : ssc_count(t);
+}
+
+static uint32_t plain_length(const struct scsi_task *t)
+{
+	return block_length(t) - GUARD(t);
+}
+
+/* False: the task has ended, since there is room for the protection information alone. */
+static bool take_guard(struct scsi_task *t)
+{
+	t->work[1] = guard_of(t);
+	if (!GUARD(t) || !t->transfer_length || block_length(t) > GUARD(t))
+		return true;
+	task_invalid_cdb(t, RECORD(t) ? 1 : ssc_count_byte(t), RECORD(t) ? 0 : 7);
+	return false;
 }
 
 static bool prepare_transfer(struct scsi_task *t)
@@ -33,7 +68,7 @@ static bool prepare_transfer(struct scsi_task *t)
 	}
 	t->transfer_length = (uint32_t)bytes;
 	t->work[0] = record;
-	return ssc_prepare_place(t);
+	return take_guard(t) && ssc_prepare_place(t);
 }
 
 /* ---- READ, READ REVERSE ---- */
@@ -68,9 +103,12 @@ static void trim_data(struct scsi_task *t, uint64_t bytes)
 
 static void fixed_read(struct scsi_task *t)
 {
-	int64_t residue = ssc_count(t) - (int64_t)(t->store.bs.actual / RECORD(t));
+	uint64_t blocks = t->store.bs.actual / plain_length(t);
+	int64_t residue = ssc_count(t) - (int64_t)blocks;
 
-	trim_data(t, t->store.bs.actual);
+	if (GUARD(t))
+		lbp_protect(&t->data, plain_length(t), blocks);
+	trim_data(t, blocks * RECORD(t));
 	if (t->store.bs.status == TGT_BS_ERR_RECORD_LENGTH)
 		end_incorrect_length(t, residue);
 	else
@@ -80,7 +118,7 @@ static void fixed_read(struct scsi_task *t)
 /* SSC-5: ILI tells the difference to what was asked for, negative when the record is longer. */
 static void variable_read(struct scsi_task *t)
 {
-	int64_t asked = ssc_count(t), actual = (int64_t)t->store.bs.actual;
+	int64_t asked = ssc_count(t), actual = (int64_t)t->store.bs.actual + GUARD(t);
 	bool silent = t->cdb[1] & SSC_SILI && (actual <= asked || !t->lu->tape_block_length);
 
 	if (t->store.bs.status != TGT_BS_OK) {
@@ -88,7 +126,9 @@ static void variable_read(struct scsi_task *t)
 		ssc_end_of_movement(t, asked);
 		return;
 	}
-	trim_data(t, t->store.bs.actual);
+	if (GUARD(t))
+		lbp_protect(&t->data, (size_t)(actual < asked ? actual : asked) - GUARD(t), 1);
+	trim_data(t, (uint64_t)actual);
 	if (actual == asked || silent)
 		task_good(t);
 	else
@@ -101,17 +141,21 @@ static void read_into_data(struct scsi_task *t)
 	uint32_t record = RECORD(t);
 
 	bs->flags = is_reverse(t) ? TGT_BS_REQ_REVERSE : 0;
-	bs->record_size = record;
+	bs->record_size = record ? plain_length(t) : 0;
 	bs->iov = t->data.iov;
 	bs->iovcnt = t->data.iovcnt;
-	bs->length = record ? t->data.length / record * record : t->data.length;
+	bs->length = record ? t->data.length / record * (uint64_t)plain_length(t)
+			    : t->data.length - GUARD(t);
 	bs->codec = tape_codec(t, false);
 	task_submit_prepared(t, record ? fixed_read : variable_read);
 }
 
 static void get_data_and_read(struct scsi_task *t)
 {
-	if (t->transfer_length)
+	/* the initiator takes less than it asks for: what it got couldn't be checked */
+	if (GUARD(t) && t->expected_in < t->transfer_length)
+		task_invalid_cdb(t, ssc_count_byte(t), -1);
+	else if (t->transfer_length)
 		task_get_data(t, t->transfer_length, read_into_data);
 	else
 		task_good(t);
@@ -130,26 +174,58 @@ static bool reads_backwards(const struct lu *lu)
 
 /* ---- WRITE ---- */
 
+/* SSC-5: the blocks before the damaged one are written, none from it on. */
+static void end_guard(struct scsi_task *t)
+{
+	ssc_end_stream(
+	    t, &(struct stream_end){.key = KEY_HARDWARE_ERROR,
+				    .asc = ASC_LOGICAL_BLOCK_GUARD_CHECK_FAILED,
+				    .information = RECORD(t) ? BAD(t) : (int64_t)ssc_count(t)});
+}
+
 static void written(struct scsi_task *t)
 {
-	int64_t left = t->store.bs.residue;
+	int64_t left = t->store.bs.residue + (RECORD(t) ? BAD(t) : 0);
 
-	ssc_end_of_writing(t, RECORD(t) ? left : left * (int64_t)t->transfer_length);
+	if (BAD(t) &&
+	    (t->store.bs.status == TGT_BS_OK || t->store.bs.status == TGT_BS_ERR_EARLY_WARNING))
+		end_guard(t);
+	else
+		ssc_end_of_writing(t, RECORD(t) ? left : left * (int64_t)t->transfer_length);
+}
+
+/* How many of the blocks that were sent arrived as they were, up to the first that didn't. */
+static size_t take_good(struct scsi_task *t, size_t blocks)
+{
+	size_t good = blocks;
+
+	if (GUARD(t)) {
+		good = lbp_check(&t->data, plain_length(t), blocks);
+		lbp_strip(&t->data, plain_length(t), good);
+	}
+	t->work[2] = blocks - good;
+	return good;
 }
 
 static void write_data(struct scsi_task *t)
 {
 	struct tgt_bs_request *bs;
+	size_t good;
 
 	if (!t->transfer_length) {
 		task_good(t);
 		return;
 	}
+	good = take_good(t, RECORD(t) ? t->transfer_length / RECORD(t) : 1);
+	if (!good) {
+		end_guard(t);
+		return;
+	}
 	bs = ssc_write_request(t, TGT_BS_TAPE_WRITE);
-	bs->record_size = RECORD(t);
+	bs->record_size = RECORD(t) ? plain_length(t) : 0;
 	bs->iov = t->data.iov;
 	bs->iovcnt = t->data.iovcnt;
-	bs->length = t->data.length;
+	bs->length = good * plain_length(t);
 	bs->codec = tape_codec(t, true);
 	task_submit_prepared(t, written);
 }

@@ -118,7 +118,9 @@ void tape_alert_sense(const struct scsi_task *t)
 		medium_error(t->lu, asc);
 		break;
 	case KEY_HARDWARE_ERROR:
-		raise(t->lu, ALERT_HARDWARE_B);
+		/* a block that was damaged on its way here is no fault of the drive's */
+		if (asc != ASC_LOGICAL_BLOCK_GUARD_CHECK_FAILED)
+			raise(t->lu, ALERT_HARDWARE_B);
 		break;
 	case KEY_DATA_PROTECT:
 		data_protect(t->lu, asc);

@@ -112,6 +112,10 @@ static int remove_rest(struct partition *p)
 	int err;
 
 	p->rest = true; /* until all of this is done */
+	/* a checkpoint names only what is durable before it is written */
+	if (p->dirty && fdatasync(p->fd))
+		return -errno;
+	p->dirty = false;
 	p->epoch++;
 	err = checkpoint_write(p);
 	if (!err && fdatasync(p->fd))
@@ -119,7 +123,6 @@ static int remove_rest(struct partition *p)
 	if (err)
 		return err;
 	p->synced_end = p->end;
-	p->dirty = false;
 	if (p->is_last && ftruncate(p->fd, (off_t)p->end))
 		return -errno;
 	/* only to give the space back: the epoch tells them apart */

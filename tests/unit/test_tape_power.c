@@ -415,7 +415,7 @@ static void forget(void)
 
 static void cuts(unsigned partitions)
 {
-	unsigned seed = setting("TGT_TAPE_SEED", 1), runs = setting("TGT_TAPE_RUNS", 4);
+	unsigned seed = setting("TGT_TAPE_SEED", 1), runs = setting("TGT_TAPE_RUNS", 16);
 	unsigned nr_cuts = setting("TGT_TAPE_CUTS", 60);
 
 	print_message("seeds %u to %u, %u cuts each\n", seed, seed + runs - 1, nr_cuts);

@@ -185,6 +185,23 @@ static int read_stored(struct codec *codec, int fd, uint64_t offset, const struc
 				   &(struct slice){&piece, 1, 0, object->stored});
 }
 
+int codec_check(struct codec *codec, const struct tgt_bs_codec *how, int fd, uint64_t offset,
+		const struct object *object)
+{
+	struct cipher_parts parts;
+	int err = may_read(how, object);
+
+	if (err || !(object->flags & OBJECT_ENCRYPTED))
+		return err;
+	err = read_stored(codec, fd, offset, object);
+	if (!err)
+		err = cipher_split(codec->buffers[0], object->stored, &parts);
+	if (err)
+		return err;
+	err = cipher_key_fits(codec->context->cipher, how->key, &parts);
+	return err > 0 ? 0 : err ? err : CODEC_WRONG_KEY;
+}
+
 int codec_read(struct codec *codec, const struct tgt_bs_codec *how, int fd, uint64_t offset,
 	       const struct object *object, const struct slice *into)
 {

@@ -45,6 +45,10 @@ int codec_encode(struct codec *codec, const struct tgt_bs_codec *how, struct obj
 int codec_read(struct codec *codec, const struct tgt_bs_codec *how, int fd, uint64_t offset,
 	       const struct object *object, const struct slice *into);
 
+/* Whether the record at offset could be decrypted, if it is to be.  As codec_read(). */
+int codec_check(struct codec *codec, const struct tgt_bs_codec *how, int fd, uint64_t offset,
+		const struct object *object);
+
 /* Key-associated data of the encrypted record at offset, and whether the key fits (flags of
  * record). 0 or -errno. */
 int codec_look(struct codec *codec, const struct tgt_bs_codec *how, int fd, uint64_t offset,

@@ -127,15 +127,18 @@ static int plan(struct image *image, uint32_t count, const uint64_t *sizes, uint
 	return 0;
 }
 
-static bool can_be(uint32_t count, const uint64_t *sizes, uint64_t size)
+static bool can_be(uint32_t count, const uint64_t *sizes, uint64_t size, uint64_t made)
 {
-	if (!count || count > TAPE_PARTITIONS_MAX || size > TAPE_SIZE_MAX)
+	uint64_t left = made;
+
+	if (!count || count > TAPE_PARTITIONS_MAX || made > TAPE_SIZE_MAX)
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t own = sizes ? sizes[i] : size / count;
 
-		if (own < TAPE_SIZE_MIN || own > TAPE_SIZE_MAX)
+		if (own < TAPE_SIZE_MIN || own > left)
 			return false;
+		left -= own;
 	}
 	return true;
 }
@@ -174,7 +177,7 @@ int image_format(struct image *image, uint32_t count, const uint64_t *sizes, uin
 	uint32_t before = image->count;
 	int err;
 
-	if (!can_be(count, sizes, size))
+	if (!can_be(count, sizes, size, image->made.size))
 		return -EINVAL;
 	for (uint32_t i = 0; i < before; i++)
 		sequences[i] = image->partitions[i].slots.sequence;
@@ -242,7 +245,7 @@ static int load(struct image *image, const char *path, char *error, size_t size)
 	const char *why;
 	int err = slot_read(image->fd, &image->header, content);
 
-	if (err == -ENOENT)
+	if (err == -ENOENT || err == -EBADMSG)
 		return fail(error, size, -EINVAL, path, unknown(image));
 	if (err)
 		return fail(error, size, err, path, NULL);
@@ -252,7 +255,7 @@ static int load(struct image *image, const char *path, char *error, size_t size)
 		return fail(error, size, -EINVAL, path, why);
 	}
 	err = slot_read(image->fd, &image->memory, ignored);
-	if (err && err != -ENOENT)
+	if (err && err != -ENOENT && err != -EBADMSG) /* told when it is read */
 		return fail(error, size, err, path, NULL);
 	return load_partitions(image, path, error, size);
 }

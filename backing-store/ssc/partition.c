@@ -123,6 +123,10 @@ static int remove_rest(struct partition *p)
 	if (err)
 		return err;
 	p->synced_end = p->end;
+	/* in both places: if one is lost, the other one doesn't bring back what is gone */
+	err = checkpoint_write(p);
+	if (err)
+		return err;
 	if (p->is_last && ftruncate(p->fd, (off_t)p->end))
 		return -errno;
 	/* only to give the space back: the epoch tells them apart */

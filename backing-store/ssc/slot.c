@@ -2,6 +2,7 @@
 #include "slot.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "bytes.h"
@@ -17,8 +18,12 @@ static int read_one(int fd, const struct slot_pair *pair, unsigned slot, uint8_t
 	int err = read_all(fd, sector, SECTOR, pair->at[slot]);
 
 	*sequence = 0;
+	if (err == -EBADMSG) { /* beyond the end of the file */
+		memset(sector, 0, SECTOR);
+		return 0;
+	}
 	if (err)
-		return err == -EBADMSG ? 0 : err; /* beyond the end of the file */
+		return err;
 	if (get32(sector) == pair->magic && get32(sector + CRC) == crc_of(sector, CRC))
 		*sequence = get64(sector + 4);
 	return 0;
@@ -28,6 +33,7 @@ int slot_read(int fd, struct slot_pair *pair, uint8_t content[SLOT_ROOM])
 {
 	uint8_t sector[SECTOR];
 	uint64_t sequence;
+	bool written = false;
 
 	pair->sequence = 0;
 	for (unsigned slot = 0; slot < 2; slot++) {
@@ -35,12 +41,15 @@ int slot_read(int fd, struct slot_pair *pair, uint8_t content[SLOT_ROOM])
 
 		if (err)
 			return err;
+		written |= get64(sector) || get64(sector + 8);
 		if (sequence <= pair->sequence || sequence % 2 != slot)
 			continue;
 		pair->sequence = sequence;
 		memcpy(content, sector + CONTENT, SLOT_ROOM);
 	}
-	return pair->sequence ? 0 : -ENOENT;
+	if (pair->sequence)
+		return 0;
+	return written ? -EBADMSG : -ENOENT;
 }
 
 int slot_write(int fd, struct slot_pair *pair, const uint8_t content[SLOT_ROOM])

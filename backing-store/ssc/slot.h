@@ -18,8 +18,8 @@ struct slot_pair {
 	uint64_t sequence; /* of the one that holds; 0: none does */
 };
 
-/* Reads the one that holds into content (SLOT_ROOM bytes).  0; -ENOENT: neither does; another
- * -errno. */
+/* Reads the one that holds into content (SLOT_ROOM bytes).  0; -ENOENT: neither was ever
+ * written; -EBADMSG: neither can be read; another -errno. */
 int slot_read(int fd, struct slot_pair *pair, uint8_t content[SLOT_ROOM]);
 /* Writes the other one; durable with the next fdatasync.  0 or -errno. */
 int slot_write(int fd, struct slot_pair *pair, const uint8_t content[SLOT_ROOM]);

@@ -89,7 +89,9 @@ static int tape_geometry(void *store, struct tgt_bs_geometry *geometry)
 	struct tape *tape = store;
 
 	pthread_mutex_lock(&tape->lock);
-	geometry->size = tape->image.made.size;
+	geometry->size = 0;
+	for (uint32_t i = 0; i < tape->image.count; i++)
+		geometry->size += tape->image.partitions[i].size;
 	geometry->flags = TGT_BS_GEO_VOLATILE_CACHE;
 	if (tape->image.readonly)
 		geometry->flags |= TGT_BS_GEO_READONLY;
@@ -269,8 +271,10 @@ static void load(struct tape *tape, struct tgt_bs_request *r)
 
 static void unload(struct tape *tape, struct tgt_bs_request *r)
 {
-	if (tape_flush(tape, r))
-		tape->loaded = false;
+	if (!tape_flush(tape, r))
+		return;
+	tape->loaded = false;
+	tape->position = 0;
 }
 
 static void position(struct tape *tape, struct tgt_bs_request *r)
@@ -304,10 +308,22 @@ static const struct {
     {TGT_BS_FLUSH, flush},
 };
 
+/* A cleaning cartridge has no data. */
+static bool needs_data(const struct tgt_bs_request *r)
+{
+	return r->op != TGT_BS_TAPE_LOAD && r->op != TGT_BS_TAPE_UNLOAD &&
+	       r->op != TGT_BS_TAPE_REWIND && r->op != TGT_BS_TAPE_POSITION &&
+	       r->op != TGT_BS_FLUSH;
+}
+
 static void execute(struct tape *tape, struct tgt_bs_request *r)
 {
 	if (!tape->loaded && r->op != TGT_BS_TAPE_LOAD) {
 		r->status = TGT_BS_ERR_NO_MEDIUM;
+		return;
+	}
+	if (tape->image.made.medium == TGT_BS_MEDIUM_CLEANING && needs_data(r)) {
+		r->status = TGT_BS_ERR_NOT_READY;
 		return;
 	}
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {

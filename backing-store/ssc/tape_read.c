@@ -55,7 +55,10 @@ static bool read_one(struct tape *tape, struct tgt_bs_request *r, uint64_t done,
 		return false;
 	*length = reading.object.length;
 	differs = !reading.is_mark && r->record_size && *length != r->record_size;
-	if (!reading.is_mark && !differs)
+	if (differs)
+		err = codec_check(&tape->codec, r->codec, tape->image.fd, reading.offset,
+				  &reading.object);
+	else if (!reading.is_mark)
 		err = codec_read(&tape->codec, r->codec, tape->image.fd, reading.offset,
 				 &reading.object, &into);
 	if (err) {

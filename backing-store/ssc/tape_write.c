@@ -18,7 +18,7 @@ static bool is_at_end(struct tape *tape, bool over_marks)
 
 static bool may_write(struct tape *tape, struct tgt_bs_request *r)
 {
-	if (tape->image.readonly || tape->image.made.medium == TGT_BS_MEDIUM_CLEANING)
+	if (tape->image.readonly)
 		r->status = TGT_BS_ERR_WRITE_PROTECTED;
 	else if (tape->image.made.medium == TGT_BS_MEDIUM_WORM && !is_at_end(tape, true))
 		r->status = TGT_BS_ERR_OVERWRITE;
@@ -30,7 +30,7 @@ static bool may_write(struct tape *tape, struct tgt_bs_request *r)
 /* What was written once stays. */
 static bool may_empty(struct tape *tape, struct tgt_bs_request *r)
 {
-	if (tape->image.readonly || tape->image.made.medium == TGT_BS_MEDIUM_CLEANING)
+	if (tape->image.readonly)
 		r->status = TGT_BS_ERR_WRITE_PROTECTED;
 	else if (tape->image.made.medium == TGT_BS_MEDIUM_WORM)
 		r->status = TGT_BS_ERR_OVERWRITE;

@@ -27,10 +27,9 @@ def tier_drive(request: pytest.FixtureRequest, live_guest: Guest) -> Iterator[Dr
 
 
 @pytest.fixture
-def drive(tier_drive: Drive) -> Iterator[Drive]:
+def drive(tier_drive: Drive) -> Drive:
     """With a small tape that is new."""
-    with tier_drive.fresh() as made:
-        yield made
+    return tier_drive.fresh()
 
 
 @pytest.fixture

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from guest import Guest
+from places import BUILD
 from tapes import MIB, TIERS, Drive, drive_of
 
 CAPACITY = 2 * MIB
@@ -169,6 +171,27 @@ def test_a_write_protected_tape(written: Drive) -> None:
     assert "WR_PROT" not in written.status("eod").bits
     written.write(FILES[1], RECORD)
     assert written.tells("eod") == [END + 6]
+
+
+def test_a_write_once_tape(drive: Drive, kernel_says: Callable[[], str]) -> None:
+    """It is only written to at its end; what lies there is neither overwritten nor erased (SSC-5 WORM mode, SPC-5
+    30h/0Ch)."""
+    cartridge = drive.new_tape("once")
+    cartridge.unlink()
+    subprocess.run([str(BUILD / "tgtimg"), "-o", "new", "-Y", "tape", "-t", "worm", "-b", "ONCE01", "-s", "16", "-f",
+                    str(cartridge)], check=True, capture_output=True)
+    drive.change(cartridge)
+    drive.write(FILES[0], RECORD)
+    drive.mt("rewind")
+    over = drive.guest.run(["dd", "if=/dev/zero", f"of={drive.node}", "bs=1k", "count=1"])
+    assert over.returncode != 0 and "WORM medium - overwrite attempted" in kernel_says()
+    drive.mt("rewind")
+    drive.mt_fails("erase")
+    drive.mt("eod")
+    drive.write(FILES[1], RECORD)
+    for number in range(2):
+        drive.mt(f"asf {number}")
+        assert drive.read(RECORD) == FILES[number]
 
 
 def test_compression_is_switched(drive: Drive) -> None:

@@ -56,7 +56,25 @@ class TapeLedger:
             return ""
         same = next((n for n, (a, b) in enumerate(zip(found, self.objects)) if a != b), len(self.objects))
         what = "is a filemark" if same < len(found) and found[same] == MARK else "holds other data"
-        return f"object {same} of {len(found)} {what} ({self.safe} were promised, {len(self.objects)} written)"
+        return (f"object {same} of {len(found)} {what} ({self.safe} were promised, {len(self.objects)} written)"
+                f"{self._origin(found[same:same + 1])}{self._shift(found, same)}")
+
+    def _origin(self, strange: Sequence[bytes]) -> str:
+        """Where an object that is in a wrong place was written."""
+        if not strange or strange[0] == MARK:
+            return ""
+        for name, history in [("now", self.objects), *(("before", history) for history in self.before)]:
+            if strange[0] in history:
+                return f"; what is there was written as object {history.index(strange[0])} ({name})"
+        return f"; it has {len(strange[0])} bytes, which weren't written since the last cut"
+
+    def _shift(self, found: Sequence[bytes], same: int) -> str:
+        """How what follows stands to what was written."""
+        rest = [one for one in found[same + 1:] if one != MARK]
+        first = next((n for n, one in enumerate(self.objects) if rest and one == rest[0]), None)
+        if first is None:
+            return "; what follows isn't known"
+        return f"; the next record was written as object {first}, and is object {list(found).index(rest[0])}"
 
     def go_on_with(self, found: Sequence[bytes]) -> None:
         """What was found after the loss of power came from the disk, and stays."""

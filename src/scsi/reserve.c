@@ -20,6 +20,9 @@ static bool allowed_while_reserved(const struct scsi_task *t)
 		return true;
 	case 0x9e: /* READ CAPACITY(16) */
 		return (t->cdb[1] & 0x1f) == 0x10;
+	case 0x05: /* SSC-2: READ BLOCK LIMITS */
+	case 0x44: /* REPORT DENSITY SUPPORT */
+		return t->lu->commands->device_type == 0x01;
 	case 0x1e: /* PREVENT ALLOW MEDIUM REMOVAL, when it allows */
 		return (t->cdb[4] & 0x03) == 0;
 	default:

@@ -77,8 +77,10 @@ static void test_conflicts(void **state)
 {
 	static const uint8_t allowed[] = {0x03, 0x12, 0x17, 0x57, 0xa0, 0x25};
 	static const uint8_t persistent[] = {0x5e, 0x5f};
+	static const struct command_set disk = {.device_type = 0x00}, drive = {.device_type = 0x01};
 
 	(void)state;
+	fake_lu.commands = &disk;
 	for (unsigned op = 0; op < 256; op++)
 		assert_false(conflicts(1, (uint8_t)op, 0, 0));
 	assert_good(run(0, 0x16));
@@ -94,6 +96,9 @@ static void test_conflicts(void **state)
 	assert_false(conflicts(0, 0x1e, 0, 1));
 	assert_false(conflicts(1, 0x9e, 0x10, 0)); /* READ CAPACITY(16) */
 	assert_true(conflicts(1, 0x9e, 0x12, 0));  /* GET LBA STATUS */
+	fake_lu.commands = &drive;
+	assert_false(conflicts(1, 0x05, 0, 0)); /* READ BLOCK LIMITS */
+	assert_false(conflicts(1, 0x44, 0, 0)); /* REPORT DENSITY SUPPORT */
 }
 
 static void test_lost_nexus(void **state)

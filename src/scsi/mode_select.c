@@ -73,12 +73,32 @@ static bool check_block_descriptor(struct scsi_task *t, const struct select_list
 	return true;
 }
 
+/* SSC-5 mode parameter header: there is one speed, the default one, and no buffering but the plain
+ * one; 0h is what those send who don't choose.  WP is ignored. */
+#define BUFFERED_MODE 0x70
+#define BUFFERED 0x10
+#define SPEED 0x0f
+
+static bool check_device_specific(struct scsi_task *t, const struct select_list *list,
+				  size_t header)
+{
+	unsigned at = header == 4 ? 2 : 3;
+	uint8_t dsp = list->data[at];
+
+	if (!mode_is_tape(t->lu) || ((dsp & BUFFERED_MODE) <= BUFFERED && !(dsp & SPEED)))
+		return true;
+	task_invalid_parameter(t, at, dsp & SPEED ? 3 : 6);
+	return false;
+}
+
 /* Checks the header and the block descriptor; list->at then is at the first page. */
 static bool check_header(struct scsi_task *t, struct select_list *list, size_t header)
 {
 	size_t length_at = header == 4 ? 3 : 6, length;
 	bool long_lba = header == 8 && list->data[4] & 0x01;
 
+	if (!check_device_specific(t, list, header))
+		return false;
 	length = header == 4 ? list->data[3] : get_be16(list->data + 6);
 	if (length && (length != (long_lba ? 16u : 8u) || !t->lu->store)) {
 		task_invalid_parameter(t, (unsigned)length_at, -1);

@@ -141,6 +141,28 @@ static void density_is_chosen_or_refused(void **state)
 	assert_int_equal(said.sense.field, 4);
 }
 
+/* BUFFERED MODE 2h and up, and any SPEED but the default one, are refused, with a pointer to them
+ */
+static void device_specific_parameter(void **state)
+{
+	uint8_t list[4] = {0}, list10[8] = {0};
+
+	(void)state;
+	for (unsigned dsp = 0; dsp < 0x80; dsp++) {
+		bool good = dsp == 0x00 || dsp == 0x10;
+
+		list[2] = list10[3] = (uint8_t)(0x80 | dsp); /* WP is ignored */
+		assert_int_equal(select6(list, sizeof(list))->status,
+				 good ? STATUS_GOOD : STATUS_CHECK_CONDITION);
+		if (!good)
+			assert_int_equal(said.sense.field, 2);
+		assert_int_equal(select10(list10, sizeof(list10))->status,
+				 good ? STATUS_GOOD : STATUS_CHECK_CONDITION);
+		if (!good)
+			assert_int_equal(said.sense.field, 3);
+	}
+}
+
 static void block_length_has_a_limit(void **state)
 {
 	(void)state;
@@ -502,6 +524,7 @@ int main(void)
 	    TAPE(every_page_is_there),
 	    TAPE(header_tells_medium),
 	    TAPE(density_is_chosen_or_refused),
+	    TAPE(device_specific_parameter),
 	    TAPE(block_length_has_a_limit),
 	    TAPE(compression),
 	    SIMPLE(no_compression),

@@ -100,7 +100,6 @@ static void read_partition(struct image *image, struct partition *p)
 	static uint8_t buf[ROOM];
 	struct iovec iov = {buf, ROOM};
 	struct codec codec = {0};
-	uint64_t marks = 0;
 
 	must(p->end >= p->start && p->end <= partition_limit(p));
 	for (uint64_t number = 0; number < p->index.nr && number < 3 * RECORDS; number++) {
@@ -109,8 +108,7 @@ static void read_partition(struct image *image, struct partition *p)
 
 		if (index_entry(&p->index, number, &entry))
 			continue;
-		must(!index_marks_before(&p->index, number, &before));
-		marks += entry_is_mark(entry);
+		must(!index_marks_before(&p->index, number, &before) && before <= number);
 		if (!partition_stat(p, number, &object, &offset) && object.length)
 			codec_read(&codec, NULL, image->fd, offset, &object,
 				   &(struct slice){&iov, 1, 0, ROOM});

@@ -109,11 +109,15 @@ def checks(plan):
 
 
 def sanitized(plan):
-    """rdwr fully, the others as a smoke run and a failing device under ASAN and UBSAN, aio fully under TSAN."""
+    """rdwr and tapes fully, the others as a smoke run and a failing device under ASAN and UBSAN; aio and tapes fully
+    under TSAN."""
     plan.conformance("asan", ["--module", "rdwr"], "conformance-rdwr")
     for store in stores():
-        if store != "rdwr":
+        if store not in ("rdwr", "ssc"):
             plan.conformance("asan", ["--module", store, "--smoke"], f"smoke-{store}")
+    if "ssc" in stores():
+        for variant in ("asan", "tsan"):
+            plan.conformance(variant, ["--module", "ssc", "--suite", "tape", "--suite", "libiscsi"], "conformance-ssc")
     if "sg" in stores():
         plan.pytest("passthrough-asan", "tests/guest/test_passthrough_faults.py", "asan", after=["build-asan"], cores=2)
     plan.conformance("tsan", ["--module", "aio"], "conformance-aio")

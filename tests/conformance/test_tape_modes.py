@@ -207,6 +207,24 @@ def test_partitions(session: Session) -> None:
     assert page_of(session, 0x11)[3] == 0, "a medium that is loaded has what it has"
 
 
+def test_partitions_are_made(session: Session) -> None:
+    """FORMAT MEDIUM makes what the page asks for: then that is what there is, and nothing is asked for any more."""
+    page = page_of(session, 0x11)
+    if not page[2]:
+        return
+    page[3:5] = b"\x01\x3C"
+    page[6:12] = bytes([9, 0]) + b"\xFF\xFF\x00\x02"
+    assert send(session, page).good
+    assert page_of(session, 0x11) == page
+    assert session.execute(bytes([0x04, 0, 1, 0, 0, 0]), lun=session.lun).good
+    made = page_of(session, 0x11)
+    assert made[3] == 1 and made[4] & 0xE0 == 0
+    unit = 10 ** (made[6] & 0x0F)
+    assert int.from_bytes(made[10:12], "big") * unit in range(2 * 10 ** 9, 2 * 10 ** 9 + unit + 1)
+    assert session.execute(bytes([0x04, 0, 0, 0, 0, 0]), lun=session.lun).good
+    assert page_of(session, 0x11)[3] == 0
+
+
 def test_saved(session: Session) -> None:
     """SP saves: a logical unit reset brings the saved values back; partitions that are asked for are forgotten by it,
     as they are about the medium that is there now."""

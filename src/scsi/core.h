@@ -58,6 +58,8 @@ void nexus_task_ended(struct nexus *nexus);
 
 /* ---- lu.c: for lu_reopen.c ---- */
 extern const struct store_events lu_store_events;
+/* A medium went that no initiator has unloaded.  Inside an exclusive operation. */
+void lu_demounted(struct lu *lu);
 /* Whole units of what the store can be asked for, or the last block could not be reached. */
 uint64_t lu_blocks_of(const struct lu *lu, uint64_t bytes);
 /* Sets what depends on the store of a disk; NULL, or why it can't be served. */

@@ -11,6 +11,7 @@
 #include "scsi/core.h"
 #include "scsi/identifying.h"
 #include "scsi/log.h"
+#include "scsi/mam.h"
 #include "scsi/passthrough.h"
 #include "scsi/security.h"
 #include "scsi/tape.h"
@@ -113,6 +114,12 @@ void lu_set_size(struct lu *lu, uint64_t bytes)
 	lu_establish_ua(lu, ASC_CAPACITY_DATA_HAS_CHANGED, 0);
 }
 
+void lu_demounted(struct lu *lu)
+{
+	security_unloaded(lu, 0);
+	mam_restart_totals(lu);
+}
+
 static void apply_news(struct lu *lu, void *arg)
 {
 	struct store_news *n = arg;
@@ -123,6 +130,8 @@ static void apply_news(struct lu *lu, void *arg)
 		lu->medium = n->value != 0;
 		if (lu->tape)
 			tape_medium_changed(lu);
+		if (!lu->medium)
+			lu_demounted(lu);
 		if (lu->medium)
 			lu_establish_ua(lu, ASC_NOT_READY_TO_READY_CHANGE, 0);
 	} else if (n->what == NEWS_ONLINE && lu->store_online != (n->value != 0)) {

@@ -87,6 +87,8 @@ static void take_medium(struct lu *lu, bool same, bool loads)
 	lu->medium = !is_empty(&g) && (was_there || loads);
 	if (lu->tape)
 		tape_medium_changed(lu);
+	if (was_there && (!same || !lu->medium))
+		lu_demounted(lu);
 	if (!lu->medium)
 		return;
 	changed = mode_refresh_cache(lu);

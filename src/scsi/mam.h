@@ -119,5 +119,7 @@ bool mam_exists(const struct mam_view *view, uint16_t id);
  * logged.  At once for stores that keep none. */
 void mam_load(struct scsi_task *t, void (*next)(struct scsi_task *t));
 void mam_unload(struct scsi_task *t, void (*next)(struct scsi_task *t));
+/* Another cartridge: what was moved before was moved on the one before. */
+void mam_restart_totals(struct lu *lu);
 
 #endif

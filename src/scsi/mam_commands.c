@@ -378,12 +378,15 @@ static bool change_unloaded(struct mam_job *job)
 	return true;
 }
 
-static void noted(struct mam_job *job)
+void mam_restart_totals(struct lu *lu)
 {
-	struct lu *lu = job->lu;
-
 	lu->mam_written = moved(lu, COUNTS_WRITE);
 	lu->mam_read = moved(lu, COUNTS_READ);
+}
+
+static void noted(struct mam_job *job)
+{
+	mam_restart_totals(job->lu);
 	job->next(job->t);
 }
 

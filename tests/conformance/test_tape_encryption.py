@@ -6,9 +6,11 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from harness.daemon import Daemon
 from harness.modules import Variant
 from harness.units import Unit
 from iscsi import scsi
@@ -214,3 +216,15 @@ def test_what_is_not_offered(session: Session, byte: int, value: int) -> None:
     body[byte] = value
     assert_sense(security_out(session, bytes(body)), Key.ILLEGAL_REQUEST, 0x2600)
     assert page_of(session, STATUS)[4:12] == bytes(8)
+
+
+def test_the_operator_takes_the_cartridge(drive: Unit, daemon: Daemon, session: Session, tmp_path: Path) -> None:
+    """CKOD also when path= puts in another one (SSC-5: on demount); a key without CKOD stays."""
+    for number, (controls, kept) in enumerate(((CKOD, 0), (0, ENCRYPT))):
+        other = tmp_path / f"other{number}"
+        other.touch()
+        assert set_encryption(session, ALL, ENCRYPT, DECRYPT, KEY, controls=controls).good
+        daemon.do("--op", "update", "--mode", "logicalunit", "--tid", str(drive.tid), "--lun", str(drive.lun),
+                  "--params", f"path={other}")
+        session.clear_attentions(drive.lun)
+        assert page_of(session, STATUS)[5] == kept

@@ -107,6 +107,7 @@ int main(void)
 	print_set("disk", &disk_commands);
 	print_set("controller", &controller_commands);
 	print_set("tape", &tape_commands);
+	print_set("changer", &changer_commands);
 	print_set("none", &no_lu_commands);
 	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++)
 		print_set(passed[i].name, passthrough_set(passed[i].device_type, false));

@@ -18,7 +18,7 @@ RECORDING = os.path.join(TESTS, "commands.txt")
 PAGE = os.path.join(TOP, "doc", "conformance.md")
 
 # The sets whose every row must have a test, and what the page calls such units.
-KINDS = {"disk": "disk", "tape": "tape", "controller": "controller (LUN 0)", "none": "no logical unit"}
+KINDS = {"disk": "disk", "tape": "tape", "changer": "changer", "controller": "controller (LUN 0)", "none": "no logical unit"}
 RULES = {
     "allowed": "runs under any reservation", "reads": "conflicts as a read does", "special": "its own rule",
     "writes": "conflicts as a write does",

@@ -15,6 +15,7 @@
 #include "daemon/options.h"
 #include "daemon/process.h"
 #include "iscsi/control.h"
+#include "mgmt/changer_ops.h"
 #include "mgmt/config.h"
 #include "mgmt/mgmt.h"
 #include "reactor/reactor.h"
@@ -238,6 +239,7 @@ static int start_iscsi(const struct daemon_options *o)
 	int rc;
 
 	opcode_init();
+	mgmt_changer_init();
 	rc = iscsi_init();
 	if (rc) {
 		log_err("iSCSI can't be started: %s", strerror(-rc));

@@ -46,6 +46,10 @@ static bool choose_store(struct mgmt_request *r, struct lu_config *config)
 	const struct device_type *type = a->device_type ? find_device_type(a->device_type) : NULL;
 	const char *name = a->bstype;
 
+	if (a->device_type && strcmp(a->device_type, changer_commands.name) == 0) {
+		config->commands = &changer_commands;
+		return true;
+	}
 	if (a->device_type && !type) {
 		mgmt_invalid(r, "there is no device type \"%.40s\" here", a->device_type);
 		return false;
@@ -106,12 +110,16 @@ static bool configure(struct mgmt_request *r, struct lu_config *config)
 {
 	const struct mgmt_args *a = &r->args;
 
-	if (!choose_store(r, config) ||
-	    !mgmt_check_flags(r, config->module, a->bsoflags, &config->open_flags) ||
+	if (!choose_store(r, config))
+		return false;
+	if (!config->module) /* a changer: its path is only shown */
+		return true;
+	if (!mgmt_check_flags(r, config->module, a->bsoflags, &config->open_flags) ||
 	    !mgmt_check_options(r, config->module, a->bsopts))
 		return false;
-	if (config->empty && config->module->descriptor.kind != TGT_BS_BLOCK) {
-		mgmt_refuse(r, "only a disk can be made without a medium");
+	if (config->empty && config->module->descriptor.kind != TGT_BS_BLOCK &&
+	    config->module->descriptor.kind != TGT_BS_TAPE) {
+		mgmt_refuse(r, "only a disk or a tape drive can be made without a medium");
 		return false;
 	}
 	if ((config->module->descriptor.capabilities & TGT_BS_NEEDS_PATH) && !config->path) {
@@ -187,7 +195,8 @@ static void created(void *arg, struct lu *lu, const char *error)
 	if (r && !lu) {
 		refuse_creation(r, error);
 	} else if (r) {
-		log_info("%s: %s %s", lu_name(lu), store_module(lu->store)->descriptor.name,
+		log_info("%s: %s %s", lu_name(lu),
+			 lu->store ? store_module(lu->store)->descriptor.name : lu->commands->name,
 			 lu->path ? lu->path : "");
 		target_publish_lu(r->target->scsi, lu, published, r);
 	}

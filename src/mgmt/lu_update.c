@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "iscsi/control.h"
+#include "mgmt/changer_ops.h"
 #include "mgmt/lu_ops.h"
 #include "mgmt/lu_params.h"
 #include "mgmt/request.h"
@@ -94,8 +95,8 @@ static const char *check_reopen(const struct lu *lu, const struct lu_params *p, 
 		return "the controller has no store";
 	if (p->path && !lu->removable)
 		return "path: the medium is not removable";
-	if (ejects(p) && lu->commands->device_type != 0)
-		return "path: only a disk's medium can be taken out so";
+	if (ejects(p) && lu->commands->device_type > 0x01)
+		return "path: only a disk's or a tape drive's medium can be taken out so";
 	if (p->path && lu->medium && lu_removal_prevented(lu) && !force)
 		return "path: an initiator prevents the removal of the medium";
 	if (lu->reopening)
@@ -396,6 +397,11 @@ void mgmt_lu_update(struct mgmt_request *r)
 	char error[128];
 	const char *why;
 
+	if (mgmt_is_changer_update(r)) {
+		free(u);
+		mgmt_changer_update(r);
+		return;
+	}
 	if (!u) {
 		mgmt_fail(r, ENOMEM, "out of memory", NULL);
 		return;

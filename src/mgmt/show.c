@@ -35,8 +35,10 @@ static json_t *show_store(const struct lu *lu)
 	json_t *options = lu->bsopts ? mgmt_text(lu->bsopts) : json_null();
 
 	return json_pack("{s:s, s:o, s:o, s:o}", "type",
-			 lu->store ? store_module(lu->store)->descriptor.name : "null", "path",
-			 path, "options", options, "flags", show_flags(lu->store_flags));
+			 lu->store     ? store_module(lu->store)->descriptor.name
+			 : lu->changer ? "smc"
+				       : "null",
+			 "path", path, "options", options, "flags", show_flags(lu->store_flags));
 }
 
 json_t *show_lu(const struct lu *lu)

@@ -49,6 +49,8 @@ static json_t *device_types(void)
 		json_array_append_new(list, json_string(disk_commands.name));
 	json_array_append_new(list, json_string(controller_commands.name));
 	if (have_kind(TGT_BS_TAPE))
+		json_array_append_new(list, json_string(changer_commands.name));
+	if (have_kind(TGT_BS_TAPE))
 		json_array_append_new(list, json_string(tape_commands.name));
 	if (have_kind(TGT_BS_PASSTHROUGH))
 		json_array_append_new(list, json_string("passthrough"));

@@ -2,6 +2,7 @@
 /* Which commands each device type has. */
 #include "scsi/commands.h"
 #include "scsi/passthrough.h"
+#include "scsi/smc.h"
 
 static const struct opcode_row *const disk_tables[] = {
     spc_rows,         alua_rows,
@@ -41,6 +42,16 @@ const struct command_set tape_commands = {
     .tables = tape_tables,
 };
 
+static const struct opcode_row *const changer_tables[] = {
+    spc_rows, alua_rows, spc_no_medium_rows, rsoc_rows,    mode_rows,       log_rows, reserve_rows,
+    pr_rows,  smc_rows,  smc_move_rows,      smc_tag_rows, diagnostic_rows, NULL,
+};
+const struct command_set changer_commands = {
+    .device_type = 0x08,
+    .name = "changer",
+    .tables = changer_tables,
+};
+
 /* SAM-5 4.7.4: INQUIRY, REPORT LUNS and REQUEST SENSE are answered for an incorrect LUN too. */
 static const struct opcode_row *const no_lu_tables[] = {spc_no_lu_rows, NULL};
 const struct command_set no_lu_commands = {
@@ -54,6 +65,7 @@ void opcode_init(void)
 	opcode_register(&disk_commands);
 	opcode_register(&controller_commands);
 	opcode_register(&tape_commands);
+	opcode_register(&changer_commands);
 	passthrough_init();
 	opcode_register(&no_lu_commands);
 }

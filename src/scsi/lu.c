@@ -10,6 +10,7 @@
 #include "scsi/commands.h"
 #include "scsi/core.h"
 #include "scsi/identifying.h"
+#include "scsi/changer_state.h"
 #include "scsi/log.h"
 #include "scsi/mam.h"
 #include "scsi/passthrough.h"
@@ -62,6 +63,7 @@ static void lu_free(struct lu *lu)
 	log_state_free(lu);
 	thresholds_free(lu);
 	tape_free(lu);
+	changer_free(lu->changer);
 	passthrough_free(lu);
 	security_free(lu);
 	free(lu->identifying);
@@ -242,7 +244,8 @@ static void make_naa(struct lu *lu)
 void lu_default_identity(const struct lu *lu, struct lu_identity *id)
 {
 	strcpy(id->vendor_id, "IET");
-	strcpy(id->product_id, !lu->store ? "Controller"
+	strcpy(id->product_id, lu->commands == &changer_commands ? "VIRTUAL-CHANGER"
+			       : !lu->store                      ? "Controller"
 			       : lu->commands->device_type == 0x01
 				   ? tape_identity_of(lu)->product_id
 				   : "VIRTUAL-DISK");
@@ -435,7 +438,8 @@ static void create_controller(struct creation *c)
 	lu->block_size = 1; /* as stgt shows it */
 	lu->block_shift = 0;
 	make_identity(lu);
-	c->error = log_state_create(lu) || mode_state_create(lu) || pr_state_create(lu)
+	c->error = (lu->commands == &changer_commands && changer_create(lu)) ||
+			   log_state_create(lu) || mode_state_create(lu) || pr_state_create(lu)
 		       ? "out of memory"
 		       : NULL;
 	if (c->error) {

@@ -23,6 +23,7 @@ struct mode_state;
 struct log_state;
 struct thresholds;
 struct passthrough;
+struct changer;
 struct medium_op;
 struct identifying;
 struct tape_drive;
@@ -127,6 +128,7 @@ struct lu {
 				       * under an older one are made again before a task runs */
 
 	struct tape_drive *tape;         /* tape.h; NULL: it is no tape drive */
+	struct changer *changer;         /* changer.h; NULL: it is none */
 	struct passthrough *passthrough; /* passthrough.h; NULL: the core executes the commands */
 	bool in_order; /* SIMPLE tasks count as ORDERED: the device has a position (passthrough) */
 

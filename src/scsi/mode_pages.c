@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "scsi/commands.h"
+#include "scsi/smc.h"
 #include "scsi/tape_mode.h"
 #include "scsi/thresholds.h"
 
@@ -213,6 +214,8 @@ static int make_pages(struct lu *lu)
 		add_disk_pages(state, lu);
 	if (lu->commands->device_type == 0x01 && lu->store)
 		tape_mode_add_pages(state, lu);
+	if (lu->changer)
+		smc_add_mode_pages(state, lu->changer);
 	lu->mode = state;
 	mode_set_d_sense(lu, lu->sense_descriptor);
 	return 0;
@@ -232,6 +235,7 @@ struct mode_state *mode_state_default(const struct lu *lu)
 	struct lu like = {.store = lu->store,
 			  .commands = lu->commands,
 			  .tape = lu->tape,
+			  .changer = lu->changer,
 			  .volatile_cache = lu->volatile_cache,
 			  .thresholds = lu->thresholds,
 			  .sense_descriptor = lu->sense_descriptor};

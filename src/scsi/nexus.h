@@ -39,6 +39,14 @@ struct nexus {
 	void (*closed)(struct nexus *nexus);
 };
 
+/* A search for volume tags (SMC-3 SEND VOLUME TAG). */
+struct tag_search {
+	bool valid;
+	uint8_t action, type;
+	uint16_t start;
+	char pattern[33];
+};
+
 /* An I_T_L nexus: the task set and what an initiator port is to an LU. */
 struct itl {
 	struct nexus *nexus;
@@ -55,8 +63,9 @@ struct itl {
 	bool security_kept;       /* … and has some of its own */
 	bool rescanning;          /* blocked tasks are being let go */
 	struct ua_queue ua;
-	uint64_t alerts_read; /* tape_alert.c: what had been raised when it read them last */
-	uint8_t *echo;        /* buffer.c: what WRITE BUFFER left; NULL: nothing yet */
+	uint64_t alerts_read;     /* tape_alert.c: what had been raised when it read them last */
+	struct tag_search search; /* smc_tags.c: what SEND VOLUME TAG asked for */
+	uint8_t *echo;            /* buffer.c: what WRITE BUFFER left; NULL: nothing yet */
 	uint16_t echo_len;
 };
 

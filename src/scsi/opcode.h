@@ -86,6 +86,7 @@ struct command_set {
 extern const struct command_set disk_commands;
 extern const struct command_set controller_commands;
 extern const struct command_set tape_commands;
+extern const struct command_set changer_commands;
 /* Commands for a LUN without logical unit. */
 extern const struct command_set no_lu_commands;
 

@@ -76,7 +76,7 @@ int pr_state_create(struct lu *lu)
 {
 	struct pr_state *state;
 
-	if (!lu->store)
+	if (!lu->store && !lu->changer)
 		return 0; /* the controller has no reservations */
 	state = calloc(1, sizeof(*state));
 	if (!state)

@@ -89,7 +89,9 @@ class Recording:
             kind = KINDS.get(marker.args[0], kind)
         if item.get_closest_marker("no_unit") is not None:
             kind = "none"
-        found = {name_of(self.rows, kind if lun else "controller", cdb) for lun, cdb in sent}
+        changer = item.get_closest_marker("changer")
+        kinds = {0: "controller", **({changer.args[0]: "changer"} if changer is not None else {})}
+        found = {name_of(self.rows, kinds.get(lun, kind), cdb) for lun, cdb in sent}
         return sorted(name for name in found if name)
 
     # -- in the controller

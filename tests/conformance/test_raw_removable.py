@@ -299,8 +299,18 @@ def test_made_without_medium(one: Variant, daemon: Daemon, drive: Unit, update: 
     assert other.read_bytes()[:512] == b"\x99" * 512
 
 
-def test_a_tape_has_its_own_ways(new_unit: Callable[..., Unit], daemon: Daemon, drive: Unit) -> None:
-    """What isn't a disk can't be made empty like that."""
-    done = daemon.adm("--op", "new", "--mode", "logicalunit", "--tid", str(drive.tid), "--lun", "6", "--device-type", "tape",
-                      "-b", "NONE")
-    assert done.returncode == 22 and "disk" in done.stderr
+def test_a_tape_drive_without_a_cartridge(daemon: Daemon, drive: Unit, tmp_path: Path) -> None:
+    """NONE makes it, and path= puts a cartridge in and takes it out, as of disks."""
+    where = ("--mode", "logicalunit", "--tid", str(drive.tid), "--lun", "6")
+    (tmp_path / "cartridge").touch()
+    daemon.do("--op", "new", *where, "--device-type", "tape", "-b", "NONE")
+    with drive.login() as session:
+        session.clear_attentions(6)
+        for path, there in ((str(tmp_path / "cartridge"), True), ("NONE", False)):
+            if there:
+                sense = session.execute(scsi.test_unit_ready(), lun=6).sense
+                assert sense is not None and (sense.key, sense.asc) == (scsi.Key.NOT_READY, 0x3A00)
+            daemon.do("--op", "update", *where, "--params", f"path={path}")
+            session.clear_attentions(6)
+            assert session.execute(scsi.test_unit_ready(), lun=6).good is there
+    daemon.do("--op", "delete", *where)

@@ -66,10 +66,9 @@ def loaded_stores(step, daemon):
 
 def device_types(step, daemon):
     kinds = {module["kind"] for module in daemon.show("backingstore")["modules"]}
-    names = {"block": "disk", "tape": "tape", "passthrough": "passthrough"}
-    replace_section(step, "Device types:", [name for kind, name in
-                                            [("block", "disk"), (None, "controller"), *list(names.items())[1:]]
-                                            if kind is None or kind in kinds])
+    rows = [("block", "disk"), (None, "controller"), ("tape", "changer"), ("tape", "tape"),
+            ("passthrough", "passthrough")]
+    replace_section(step, "Device types:", [name for kind, name in rows if kind is None or kind in kinds])
 
 
 def no_iser(step, _daemon):

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+#include "mgmt/changer_ops.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "iscsi/control.h"
+#include "mgmt/changer_params.h"
+#include "mgmt/request.h"
+#include "scsi/changer_state.h"
+#include "scsi/changer_transport.h"
+#include "scsi/smc.h"
+#include "scsi/target.h"
+#include "scsi/ua.h"
+#include "util/log.h"
+
+struct update {
+	struct mgmt_request *request;
+	struct lu *lu;
+	struct changer_params params;
+	struct lu_exclusive exclusive;
+	struct changer_saving saving;
+	struct changer_errand errand;
+	bool told; /* the elements have changed */
+	char device_id[CHANGER_DEVICE_ID_MAX];
+	char path[CHANGER_PATH_MAX];
+	char error[384];
+};
+
+static bool fail(struct update *u, const char *what, const char *why)
+{
+	snprintf(u->error, sizeof(u->error), "%.250s: %s", what, why);
+	return false;
+}
+
+static struct lu *find_drive(uint32_t tid, uint32_t lun)
+{
+	struct iscsi_target *target = iscsi_target_find(tid);
+	struct lu *lu = target ? target_lu(target->scsi, lun) : NULL;
+
+	return lu && lu->tape && !atomic_load(&lu->removed) ? lu : NULL;
+}
+
+/* ---- what is asked for, inside the exclusive operation; false: error says why not ---- */
+
+static bool set_home(struct update *u)
+{
+	struct changer *changer = u->lu->changer;
+	char *home;
+
+	if (!u->params.media_home)
+		return true;
+	if (strlen(u->params.media_home) > CHANGER_PATH_MAX - CHANGER_BARCODE_MAX - 2)
+		return fail(u, "media_home", "the path is too long");
+	home = strdup(u->params.media_home);
+	if (!home)
+		return fail(u, "media_home", "out of memory");
+	free(changer->media_home);
+	changer->media_home = home;
+	return true;
+}
+
+static bool add_elements(struct update *u)
+{
+	const struct changer_params *p = &u->params;
+	const char *why;
+
+	if (!p->start_address.set)
+		return true;
+	why = changer_add(u->lu->changer, (enum element_type)p->element_type.value,
+			  (uint16_t)p->start_address.value, (uint16_t)p->quantity.value);
+	if (why)
+		return fail(u, "elements", why);
+	u->told = true;
+	return true;
+}
+
+static bool clear(struct update *u, struct element *e)
+{
+	if (e->type == ELEMENT_DRIVE)
+		return fail(u, "clear_slot", "a drive's cartridge is unloaded by initiators");
+	if (e->type == ELEMENT_MAIL && e->full)
+		lu_establish_ua(u->lu, ASC_IMPORT_OR_EXPORT_ELEMENT_ACCESSED, 0);
+	e->full = false;
+	return true;
+}
+
+/* A cartridge that is somewhere in the library stays there: initiators may have moved it. */
+static bool insert(struct update *u, struct element *e)
+{
+	const char *barcode = u->params.barcode, *why;
+
+	if (changer_holder(u->lu->changer, barcode) || changer_known(u->lu->changer, barcode))
+		return true;
+	if (changer_good_barcode(barcode) &&
+	    (!changer_path(u->lu->changer, barcode, u->path, sizeof(u->path)) ||
+	     access(u->path, R_OK)))
+		return fail(u, u->path, "the cartridge's file can't be read");
+	why = changer_insert(e, barcode, u->params.volume_tag ? u->params.volume_tag : "");
+	if (why)
+		return fail(u, barcode, why);
+	if (e->type == ELEMENT_MAIL)
+		lu_establish_ua(u->lu, ASC_IMPORT_OR_EXPORT_ELEMENT_ACCESSED, 0);
+	return true;
+}
+
+static bool set_drive(struct update *u, struct element *e)
+{
+	const struct element *other =
+	    changer_drive(u->lu->changer, u->params.tid.value, u->params.lun.value);
+
+	if (other && other != e)
+		return fail(u, "tid, lun", "another element has that drive");
+	e->has_drive = true;
+	e->tid = u->params.tid.value;
+	e->lun = u->params.lun.value;
+	memcpy(e->device_id, u->device_id, sizeof(e->device_id));
+	return true;
+}
+
+static bool change_element(struct update *u)
+{
+	const struct changer_params *p = &u->params;
+	struct element *e;
+
+	if (!p->address.set)
+		return true;
+	e = changer_find(u->lu->changer, (uint16_t)p->address.value);
+	if (!e || e->type != p->element_type.value)
+		return fail(u, "address", "there is no such element of that type");
+	if (p->clear_slot.value)
+		return clear(u, e);
+	if (p->barcode)
+		return insert(u, e);
+	return !p->tid.set || set_drive(u, e);
+}
+
+/* ---- its end ---- */
+
+static void released(struct lu_exclusive *exclusive)
+{
+	struct update *u = exclusive->arg;
+	struct mgmt_request *r = u->request;
+
+	if (*u->error)
+		mgmt_refuse(r, "%s", u->error);
+	else
+		log_info("%s: %s", lu_name(u->lu), r->args.params);
+	if (!*u->error)
+		mgmt_done(r, NULL);
+	changer_params_free(&u->params);
+	free(u);
+}
+
+static void finish(struct update *u)
+{
+	lu_exclusive_end(&u->exclusive, released);
+}
+
+static void saved(struct changer_saving *saving)
+{
+	struct update *u = saving->arg;
+
+	if (saving->error)
+		fail(u, "what is where", "it can't be kept");
+	finish(u);
+}
+
+static void carried(struct changer_errand *errand)
+{
+	struct update *u = errand->arg;
+
+	if (errand->result != ERRAND_DONE)
+		fail(u, "drive", errand->error);
+	u->saving = (struct changer_saving){.done = saved, .arg = u};
+	changer_save(u->lu, &u->saving);
+}
+
+/* The drive holds what the library says: what it had when the daemon ended, or nothing. */
+static void equip_drive(struct update *u)
+{
+	const struct element *e = changer_find(u->lu->changer, (uint16_t)u->params.address.value);
+
+	u->errand = (struct changer_errand){
+	    .tid = e->tid, .lun = e->lun, .address = e->address, .done = carried, .arg = u};
+	if (e->full && changer_path(u->lu->changer, e->cartridge.barcode, u->path, sizeof(u->path)))
+		u->errand.path = u->path;
+	changer_send(&u->errand);
+}
+
+static void granted(struct lu_exclusive *exclusive)
+{
+	struct update *u = exclusive->arg;
+	bool good = set_home(u) && add_elements(u) && change_element(u);
+
+	if (u->told) {
+		smc_elements_changed(u->lu);
+		lu_establish_ua(u->lu, ASC_MODE_PARAMETERS_CHANGED, 0);
+	}
+	if (!good) {
+		finish(u);
+	} else if (u->params.tid.set) {
+		equip_drive(u);
+	} else {
+		u->saving = (struct changer_saving){.done = saved, .arg = u};
+		changer_save(u->lu, &u->saving);
+	}
+}
+
+bool mgmt_is_changer_update(const struct mgmt_request *r)
+{
+	return r->lu->changer && changer_params_are(r->args.params);
+}
+
+/* The designator by which programs find the drive of an element (SPC-5 T10 vendor ID). */
+static const char *take_drive(struct update *u)
+{
+	const struct lu *drive;
+
+	if (!u->params.tid.set)
+		return NULL;
+	drive = find_drive(u->params.tid.value, u->params.lun.value);
+	if (!drive)
+		return "tid, lun: there is no such tape drive";
+	snprintf(u->device_id, sizeof(u->device_id), "%-8.8s%-16.16s%s", drive->id.vendor_id,
+		 drive->id.product_id, drive->id.scsi_sn);
+	return NULL;
+}
+
+void mgmt_changer_update(struct mgmt_request *r)
+{
+	struct update *u = calloc(1, sizeof(*u));
+	const char *why = NULL;
+
+	if (!u) {
+		mgmt_fail(r, ENOMEM, "out of memory", NULL);
+		return;
+	}
+	u->request = r;
+	u->lu = r->lu;
+	if (!changer_params_parse(r->args.params, &u->params, u->error, sizeof(u->error)))
+		why = u->error;
+	else
+		why = take_drive(u);
+	if (why) {
+		mgmt_refuse(r, "%s", why);
+		changer_params_free(&u->params);
+		free(u);
+		return;
+	}
+	*u->error = '\0';
+	u->exclusive =
+	    (struct lu_exclusive){.lu = u->lu, .all = true, .granted = granted, .arg = u};
+	lu_exclusive_begin(&u->exclusive);
+}
+
+/* ---- cartridges on their way, for the changers ---- */
+
+static void end_errand(struct changer_errand *errand, enum errand_result result, const char *why)
+{
+	errand->result = result;
+	snprintf(errand->error, sizeof(errand->error), "target %u lun %u: %s", errand->tid,
+		 errand->lun, why);
+	changer_errand_ended(errand);
+}
+
+static void reopened(void *arg, const char *error)
+{
+	struct changer_errand *errand = arg;
+
+	end_errand(errand, error ? ERRAND_FAILED : ERRAND_DONE, error ? error : "");
+}
+
+static bool holds_nothing(const struct lu *lu)
+{
+	return store_is_empty(lu->store);
+}
+
+static void carry(struct changer_errand *errand)
+{
+	struct lu *lu = find_drive(errand->tid, errand->lun);
+	bool loads = errand->path;
+
+	if (!lu)
+		end_errand(errand, ERRAND_NO_DRIVE, "there is no such tape drive");
+	else if (lu->reopening)
+		end_errand(errand, ERRAND_FAILED, "another cartridge is on its way");
+	else if (!loads && holds_nothing(lu))
+		end_errand(errand, ERRAND_DONE, "");
+	else if (loads && lu->path && strcmp(lu->path, errand->path) == 0)
+		end_errand(errand, ERRAND_DONE, "");
+	else if (lu->medium && lu_removal_prevented(lu))
+		end_errand(errand, ERRAND_PREVENTED,
+			   "an initiator prevents the removal of the cartridge");
+	else
+		lu_reopen(lu,
+			  &(struct lu_opening){.path = errand->path,
+					       .bsopts = lu->bsopts,
+					       .flags = lu->store_flags,
+					       .empty = !loads,
+					       .loads = true},
+			  reopened, errand);
+}
+
+void mgmt_changer_init(void)
+{
+	changer_set_carrier(carry);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* The media changer's other commands (SMC-3). */
+#include "scsi/smc.h"
+
+#include "scsi/sbc.h"
+
+static void read_element_status(struct scsi_task *t)
+{
+	const struct element_report report = {
+	    .type = t->cdb[1] & 0x0f,
+	    .start = get_be16(t->cdb + 2),
+	    .number = get_be16(t->cdb + 4),
+	    .tags = t->cdb[1] & 0x10,
+	    .identifiers = t->cdb[6] & 0x01,
+	};
+
+	if (report.type > ELEMENT_DRIVE)
+		task_invalid_cdb(t, 1, 3);
+	else
+		smc_report(t, &report, get_be24(t->cdb + 7));
+}
+
+/* What is in the elements is always known: nothing has to be looked at. */
+static void initialize_element_status(struct scsi_task *t)
+{
+	task_good(t);
+}
+
+static void initialize_with_range(struct scsi_task *t)
+{
+	uint16_t start = get_be16(t->cdb + 2);
+
+	if (t->cdb[1] & 0x01 && !changer_find(t->lu->changer, start))
+		task_sense(t, KEY_ILLEGAL_REQUEST, ASC_INVALID_ELEMENT_ADDRESS);
+	else
+		task_good(t);
+}
+
+const struct opcode_row smc_rows[] = {
+    {
+	.opcode = 0x07,
+	.service_action = NO_SERVICE_ACTION,
+	.cdb_len = 6,
+	.direction = DATA_NONE,
+	.pr = PR_WRITE,
+	.usage = {0x07, OBSOLETE_LUN},
+	.run = initialize_element_status,
+	.name = "INITIALIZE ELEMENT STATUS",
+	.clause = "SMC-3 INITIALIZE ELEMENT STATUS",
+    },
+    {
+	.opcode = 0x1e,
+	.service_action = NO_SERVICE_ACTION,
+	.cdb_len = 6,
+	.direction = DATA_NONE,
+	.pr = PR_SPECIAL,
+	.usage = {0x1e, 0, 0, 0, 0x01},
+	.run = sbc_prevent_allow,
+	.name = "PREVENT ALLOW MEDIUM REMOVAL",
+	.clause = "SMC-3 PREVENT ALLOW MEDIUM REMOVAL",
+    },
+    {
+	.opcode = 0x37,
+	.service_action = NO_SERVICE_ACTION,
+	.cdb_len = 10,
+	.direction = DATA_NONE,
+	.pr = PR_WRITE,
+	.usage = {0x37, 0x03 | OBSOLETE_LUN, 0xff, 0xff, 0, 0, 0xff, 0xff},
+	.run = initialize_with_range,
+	.name = "INITIALIZE ELEMENT STATUS WITH RANGE",
+	.clause = "SMC-3 INITIALIZE ELEMENT STATUS WITH RANGE",
+    },
+    {
+	.opcode = 0xb8,
+	.service_action = NO_SERVICE_ACTION,
+	.cdb_len = 12,
+	.direction = DATA_IN,
+	.pr = PR_READ,
+	.usage = {0xb8, 0x1f | OBSOLETE_LUN, 0xff, 0xff, 0xff, 0xff, 0x03, 0xff, 0xff, 0xff},
+	.run = read_element_status,
+	.name = "READ ELEMENT STATUS",
+	.clause = "SMC-3 READ ELEMENT STATUS",
+    },
+    {.run = NULL},
+};

@@ -356,7 +356,7 @@ static const struct tgt_bs_module module = {
     .version = "1.0",
     .help = "a tape in a file",
     .kind = TGT_BS_TAPE,
-    .capabilities = TGT_BS_CAN_WRITE | TGT_BS_CAN_FLUSH | TGT_BS_CAN_PARTITIONS |
+    .capabilities = TGT_BS_CAN_WRITE | TGT_BS_CAN_FLUSH | TGT_BS_CAN_FUA | TGT_BS_CAN_PARTITIONS |
 		    TGT_BS_NEEDS_PATH | TGT_BS_FLAG_SYNC | TGT_BS_CAN_REVERSE |
 		    TGT_BS_CAN_LOCATE_FILE | TGT_BS_CAN_COMPRESS | TGT_BS_CAN_ENCRYPT |
 		    TGT_BS_CAN_SET_CAPACITY | TGT_BS_CAN_APPEND_ONLY,

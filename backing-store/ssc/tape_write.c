@@ -77,7 +77,7 @@ static void write_objects(struct tape *tape, struct tgt_bs_request *r, uint64_t 
 	r->residue = 0;
 	if (count && tape_is_early_warning(tape))
 		r->status = TGT_BS_ERR_EARLY_WARNING;
-	if (partition_wants_sync(tape_partition(tape)))
+	if (r->flags & TGT_BS_REQ_FUA || partition_wants_sync(tape_partition(tape)))
 		tape_flush(tape, r);
 }
 

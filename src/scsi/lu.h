@@ -101,8 +101,9 @@ struct lu {
 	bool volatile_cache;            /* what is written needs FLUSH to be durable */
 	uint64_t mam_written, mam_read; /* tapes: bytes moved when the cartridge came in (mam.h) */
 	uint32_t tape_block_length;     /* tapes: bytes of a fixed block, 0: there are none */
-	atomic_bool readonly;           /* by the operator or the store */
-	bool readonly_wanted;           /* by the operator */
+	bool tape_unbuffered; /* BUFFERED MODE 0h: what is written is durable when it is answered */
+	atomic_bool readonly; /* by the operator or the store */
+	bool readonly_wanted; /* by the operator */
 	bool removable;
 	bool thin;                /* thin provisioning reported, UNMAP allowed */
 	atomic_bool online;       /* the operator's wish */

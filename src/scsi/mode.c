@@ -35,7 +35,7 @@ static uint8_t device_specific(const struct lu *lu)
 		dsp |= DSP_WP;
 	if (is_disk(lu))
 		dsp |= DSP_DPOFUA;
-	if (mode_is_tape(lu))
+	if (mode_is_tape(lu) && !lu->tape_unbuffered)
 		dsp |= DSP_BUFFERED;
 	return dsp;
 }

@@ -157,6 +157,7 @@ void mode_reset(struct lu *lu)
 
 		memcpy(p->values[MODE_CURRENT], p->values[MODE_SAVED], p->length);
 	}
+	lu->tape_unbuffered = false;
 	mode_refresh(lu->mode);
 	thresholds_restart(lu);
 }

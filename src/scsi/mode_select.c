@@ -73,8 +73,8 @@ static bool check_block_descriptor(struct scsi_task *t, const struct select_list
 	return true;
 }
 
-/* SSC-5 mode parameter header: there is one speed, the default one, and no buffering but the plain
- * one; 0h is what those send who don't choose.  WP is ignored. */
+/* SSC-5 mode parameter header: there is one speed, the default one, and what is written is buffered
+ * (1h) or not (0h).  WP is ignored. */
 #define BUFFERED_MODE 0x70
 #define BUFFERED 0x10
 #define SPEED 0x0f
@@ -199,6 +199,7 @@ struct change {
 	struct scsi_task *t;
 	struct mode_state next; /* what the pages are to become */
 	uint32_t block_length;  /* a tape's */
+	bool unbuffered;        /* the same */
 	bool saves;
 
 	/* keeping it */
@@ -252,12 +253,14 @@ static void commit(struct change *c)
 {
 	struct scsi_task *t = c->t;
 	struct lu *lu = t->lu;
-	bool changed = differs(lu->mode, &c->next) || lu->tape_block_length != c->block_length;
+	bool changed = differs(lu->mode, &c->next) || lu->tape_block_length != c->block_length ||
+		       lu->tape_unbuffered != c->unbuffered;
 
 	/* not the whole: task management may be reading what mode_refresh() sets */
 	memcpy(lu->mode->pages, c->next.pages, sizeof(c->next.pages));
 	mode_refresh(lu->mode);
 	lu->tape_block_length = c->block_length;
+	lu->tape_unbuffered = c->unbuffered;
 	free(c);
 	if (changed)
 		thresholds_restart(lu);
@@ -314,6 +317,12 @@ static uint32_t block_length(const struct lu *lu, const struct select_list *list
 	return get_be24(list->data + header + descriptor - 3);
 }
 
+/* Where the store can't write through, everything is buffered. */
+static bool wants_unbuffered(const struct lu *lu, uint8_t dsp)
+{
+	return mode_is_tape(lu) && store_can(lu->store, TGT_BS_CAN_FUA) && !(dsp & BUFFERED_MODE);
+}
+
 /* NULL: out of memory; the task has ended. */
 static struct change *new_change(struct scsi_task *t)
 {
@@ -326,6 +335,7 @@ static struct change *new_change(struct scsi_task *t)
 	c->t = t;
 	c->next = *t->lu->mode;
 	c->block_length = t->lu->tape_block_length;
+	c->unbuffered = t->lu->tape_unbuffered;
 	c->saves = t->cdb[1] & SP;
 	return c;
 }
@@ -355,6 +365,7 @@ static struct change *change_of(struct scsi_task *t)
 		mode_revert_to_defaults(&c->next, c->saves);
 	if (t->transfer_length) {
 		c->block_length = block_length(t->lu, &list, header);
+		c->unbuffered = wants_unbuffered(t->lu, list.data[header == 4 ? 2 : 3]);
 		apply_pages(&c->next, list);
 		tape_mode_settle(&c->next, t->lu->mode);
 	}

@@ -194,6 +194,8 @@ struct tgt_bs_request *ssc_write_request(struct scsi_task *t, enum tgt_bs_op op)
 
 	if (tape_modes(t->lu)->append_only && may != TAPE_OVERWRITE_POSITION)
 		bs->flags |= TGT_BS_REQ_APPEND;
+	if (t->lu->tape_unbuffered && op == TGT_BS_TAPE_WRITE)
+		bs->flags |= TGT_BS_REQ_FUA;
 	return bs;
 }
 

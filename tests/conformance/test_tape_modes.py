@@ -136,6 +136,26 @@ def test_block_descriptor(session: Session) -> None:
     assert int.from_bytes(shown()[9:], "big") == 512 + density
 
 
+def test_buffered_mode(session: Session, drive: Unit) -> None:
+    """BUFFERED MODE 0h is in force once it is selected, until a reset; the other nexus is told (SSC-5, SPC-5 6.12)."""
+    def mode() -> int:
+        return session.execute(scsi.mode_sense6(0x0A), lun=drive.lun, read=255).data[2] >> 4
+
+    def choose(value: int) -> None:
+        header = bytes([0, 0, value << 4, 0])
+        assert session.execute(scsi.mode_select6(len(header)), lun=drive.lun, data_out=header).good
+
+    assert mode() == 1
+    with drive.login() as other:
+        choose(0)
+        sense = other.execute(bytes(6), lun=drive.lun).sense
+        assert sense is not None and sense.asc == MODE_PARAMETERS_CHANGED
+    assert mode() == 0
+    assert session.execute(bytes([0x0A, 0, 0, 0, 4, 0]), lun=drive.lun, data_out=b"data").good
+    choose(1)
+    assert mode() == 1
+
+
 def test_software_write_protection(session: Session, drive: Unit) -> None:
     """SWP of the Device Configuration page: WP is told, writing refused, reading not; the other nexus is told of it."""
     page = page_of(session, 0x10)
@@ -147,7 +167,7 @@ def test_software_write_protection(session: Session, drive: Unit) -> None:
     result = session.execute(bytes([0x0A, 0, 0, 0, 4, 0]), lun=drive.lun, data_out=b"data")
     assert result.sense is not None and (result.sense.key, result.sense.asc) == (Key.DATA_PROTECT,
                                                                                  SOFTWARE_WRITE_PROTECTED)
-    assert session.execute(scsi.mode_sense6(0x0A), lun=drive.lun, read=255).data[2] == 0x90
+    assert session.execute(scsi.mode_sense6(0x0A), lun=drive.lun, read=255).data[2] & 0x80
     assert session.execute(bytes([0x01, 0, 0, 0, 0, 0]), lun=drive.lun).good
     page[10] &= ~0x04
     assert send(session, page).good

@@ -19,7 +19,7 @@
 #define TAPE_PARTITIONS 2u
 #define TAPE_CAPS_ALL                                                                              \
 	(TGT_BS_CAN_WRITE | TGT_BS_CAN_PARTITIONS | TGT_BS_CAN_REVERSE | TGT_BS_CAN_LOCATE_FILE |  \
-	 TGT_BS_CAN_SET_CAPACITY | TGT_BS_CAN_APPEND_ONLY)
+	 TGT_BS_CAN_SET_CAPACITY | TGT_BS_CAN_APPEND_ONLY | TGT_BS_CAN_FUA)
 
 struct tape_object {
 	bool mark;

@@ -39,6 +39,39 @@ static void filemarks(void **state)
 	assert_plain_sense(KEY_BLANK_CHECK, ASC_LOCATE_OPERATION_FAILURE);
 }
 
+static void select_buffered_mode(uint8_t mode)
+{
+	uint8_t header[4] = {0, 0, (uint8_t)(mode << 4), 0};
+
+	assert_good(drive, COMMAND(drive, header, sizeof(header), 0, 0x15, 0x10, 0, 0, 4, 0));
+}
+
+/* SSC-5 BUFFERED MODE 0h: GOOD once the data are on the medium. */
+static void unbuffered_writes_are_durable(void **state)
+{
+	char data[] = "data";
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		select_buffered_mode(i ? 1 : 0);
+		assert_good(drive, COMMAND(drive, data, 4, 0, 0x0a, 0, 0, 0, 4, 0));
+		assert_int_equal(tape.last.flags & TGT_BS_REQ_FUA, i ? 0 : TGT_BS_REQ_FUA);
+	}
+}
+
+/* Where the store can't write through, everything stays buffered, and MODE SENSE says so. */
+static void always_buffered(void **state)
+{
+	char data[] = "data";
+
+	(void)state;
+	select_buffered_mode(0);
+	assert_good(drive, COMMAND(drive, NULL, 0, 4, 0x1a, 0x08, 0x0a, 0, 4, 0));
+	assert_int_equal(((uint8_t *)drive->in)[2], 0x10);
+	assert_good(drive, COMMAND(drive, data, 4, 0, 0x0a, 0, 0, 0, 4, 0));
+	assert_int_equal(tape.last.flags & TGT_BS_REQ_FUA, 0);
+}
+
 static void filemarks_that_fail(void **state)
 {
 	(void)state;
@@ -113,8 +146,13 @@ static void a_store_that_can_not(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(filemarks),      TEST(filemarks_that_fail),        TEST(erasing),
-	    TEST(only_appending), TEST_PLAIN(a_store_that_can_not),
+	    TEST(filemarks),
+	    TEST(filemarks_that_fail),
+	    TEST(unbuffered_writes_are_durable),
+	    TEST(erasing),
+	    TEST(only_appending),
+	    TEST_PLAIN(a_store_that_can_not),
+	    TEST_PLAIN(always_buffered),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_start, fixture_end);

@@ -97,6 +97,11 @@ static void put_unit(FILE *out, const char *lun, const json_t *unit)
 
 	if (json_object_get(unit, "empty"))
 		path = "NONE:";
+	if (strcmp(kind, "changer") == 0) {
+		fprintf(out, "    # LUN %s is a changer, whose elements aren't written here\n",
+			lun);
+		return;
+	}
 	if (!path || !fits_a_line(path)) {
 		fprintf(out, "    # LUN %s has no path that can be written here\n", lun);
 		return;

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "config/directives.h"
+#include "scsi/changer_params.h"
 #include "iscsi/address.h"
 #include "iscsi/control.h"
 #include "util/cleanup.h"
@@ -231,9 +232,35 @@ static void take_param(struct parser *p, const struct directive *of, char *pair)
 		parse_complain(p, "the value of %.60s is not UTF-8", pair);
 }
 
+/* A changer's elements and cartridges come line by line, in order; the daemon knows more of them.
+ */
+static void take_elements(struct parser *p, const struct directive *d, const char *value)
+{
+	json_t *unit = holder(p, d), *lines = json_object_get(unit, "elements");
+	struct changer_params params;
+	char error[128];
+
+	if (!changer_params_parse(value, &params, error, sizeof(error))) {
+		parse_complain(p, "%s", error);
+		return;
+	}
+	changer_params_free(&params);
+	if (!lines) {
+		lines = json_array();
+		json_object_set_new(unit, "elements", lines);
+	}
+	if (json_array_append_new(lines, json_string(value)))
+		parse_complain(p, "the parameters are not UTF-8");
+}
+
 static void take_params(struct parser *p, const struct directive *d, char *value)
 {
 	char *rest = NULL;
+
+	if (changer_params_are(value)) {
+		take_elements(p, d, value);
+		return;
+	}
 
 	for (char *pair = strtok_r(value, ",", &rest); pair; pair = strtok_r(NULL, ",", &rest))
 		take_param(p, d, pair);

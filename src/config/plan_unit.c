@@ -59,6 +59,8 @@ static const char *store_of(const json_t *wanted)
 {
 	const char *store = plan_text(wanted, "bstype"), *type = plan_text(wanted, "device_type");
 
+	if (type && strcmp(type, "changer") == 0)
+		return "smc"; /* as it is shown: a changer has no store */
 	if (store || !type)
 		return store ? store : "rdwr";
 	type = kind_of(type);
@@ -347,6 +349,43 @@ static void remove_units(struct plan *p, const json_t *wanted, const json_t *las
 	}
 }
 
+static bool has_line(const json_t *unit, const json_t *line)
+{
+	json_t *lines = json_object_get(unit, "elements"), *other;
+	size_t i;
+
+	json_array_foreach(lines, i, other)
+	{
+		if (json_equal(line, other))
+			return true;
+	}
+	return false;
+}
+
+/* A changer's elements, once the drives of the target are there.  What is in the library stays
+ * where initiators have moved it, so lines that were there the last time have nothing to add. */
+static void plan_elements(struct plan *p, const struct unit *u)
+{
+	json_t *lines = json_object_get(u->wanted, "elements"), *line;
+	size_t i;
+
+	p->place = json_object_get(u->wanted, "place");
+	json_array_foreach(lines, i, line)
+	{
+		if (!u->running || !has_line(u->last, line))
+			update(p, u, json_string_value(line));
+	}
+	lines = json_object_get(u->last, "elements");
+	json_array_foreach(lines, i, line)
+	{
+		if (u->running && !has_line(u->wanted, line))
+			json_array_append_new(
+			    p->warnings,
+			    json_sprintf("%s: %s isn't undone: clear_slot takes cartridges out",
+					 plan_text(u->wanted, "place"), json_string_value(line)));
+	}
+}
+
 void plan_units(struct plan *p, const json_t *wanted, const json_t *last, const json_t *running)
 {
 	json_t *units = json_object_get(wanted, "luns"), *unit;
@@ -361,5 +400,15 @@ void plan_units(struct plan *p, const json_t *wanted, const json_t *last, const 
 				 .running = json_object_get(json_object_get(running, "luns"), lun)};
 
 		plan_unit(p, &u);
+	}
+	json_object_foreach(units, lun, unit)
+	{
+		const struct unit u = {.lun = lun,
+				       .wanted = unit,
+				       .last = json_object_get(json_object_get(last, "luns"), lun),
+				       .running =
+					   json_object_get(json_object_get(running, "luns"), lun)};
+
+		plan_elements(p, &u);
 	}
 }

@@ -132,6 +132,8 @@ static void add_pages(json_t *unit, const struct lu *lu)
 
 static const char *kind_of(const struct lu *lu)
 {
+	if (lu->changer)
+		return "changer";
 	switch (store_module(lu->store)->descriptor.kind) {
 	case TGT_BS_TAPE:
 		return "tape";
@@ -179,6 +181,18 @@ static json_t *unit_of(const struct lu *lu)
 	return unit;
 }
 
+/* What its elements hold is the library's own business. */
+static json_t *changer_of(const struct lu *lu)
+{
+	json_t *unit =
+	    json_pack("{s:s, s:s, s:i, s:{}, s:{}}", "bstype", "smc", "kind", kind_of(lu),
+		      "blocksize", (int)lu->block_size, "params", "defaults");
+
+	if (lu->path)
+		set_text(unit, "path", lu->path);
+	return unit;
+}
+
 static json_t *units_of(const struct target *target)
 {
 	const struct lun_map *map = atomic_load(&target->map);
@@ -188,10 +202,10 @@ static json_t *units_of(const struct target *target)
 	for (uint32_t i = 0; i < map->count; i++) {
 		const struct lu *lu = map->lus[i];
 
-		if (!lu->store)
+		if (!lu->store && !lu->changer)
 			continue; /* the controller */
 		snprintf(key, sizeof(key), "%u", lu->lun);
-		json_object_set_new(units, key, unit_of(lu));
+		json_object_set_new(units, key, lu->changer ? changer_of(lu) : unit_of(lu));
 	}
 	return units;
 }

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "iscsi/control.h"
-#include "mgmt/changer_params.h"
+#include "scsi/changer_params.h"
 #include "mgmt/request.h"
 #include "scsi/changer_state.h"
 #include "scsi/changer_transport.h"

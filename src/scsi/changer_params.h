@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The --params of a media changer, as stgt has them. */
-#ifndef TGT_MGMT_CHANGER_PARAMS_H
-#define TGT_MGMT_CHANGER_PARAMS_H
+#ifndef TGT_SCSI_CHANGER_PARAMS_H
+#define TGT_SCSI_CHANGER_PARAMS_H
 
 #include <stdbool.h>
 #include <stddef.h>

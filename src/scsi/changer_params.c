@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "mgmt/changer_params.h"
+#include "scsi/changer_params.h"
 
 #include <errno.h>
 #include <stdio.h>

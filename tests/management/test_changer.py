@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""A media changer in targets.conf: its elements line by line, and what a reload leaves alone."""
+import struct
+
+import pytest
+from configs import Config, store, target
+from daemons import IQN
+from iscsi import scsi
+
+BARCODES = ["A00001L8", "A00002L8"]
+TID = 7
+
+
+def library(media, *more, barcodes=tuple(BARCODES)):
+    return target(
+        f"controller_tid {TID}",
+        store("/dev/null", "lun 1", "device-type changer", f"params media_home={media}",
+              "params element_type=1,start_address=1,quantity=1", "params element_type=4,start_address=100,quantity=1",
+              "params element_type=2,start_address=200,quantity=3", f"params element_type=4,address=100,tid={TID},lun=2",
+              *[f"params element_type=2,address={200 + i},barcode={barcode}" for i, barcode in enumerate(barcodes)], *more),
+        store("NONE:1", "lun 2", "device-type tape"))
+
+
+@pytest.fixture
+def media(tmp_path):
+    folder = tmp_path / "media"
+    folder.mkdir()
+    for barcode in BARCODES:
+        (folder / barcode).touch()
+    return folder
+
+
+def contents(session):
+    """{address: barcode} by READ ELEMENT STATUS with volume tags."""
+    cdb = struct.pack(">BBHHBB2sBB", 0xB8, 0x10, 0, 0xFFFF, 0, 0, b"\x40\0", 0, 0)
+    data = session.execute(cdb, lun=1, read=16384).data
+    found, at = {}, 8
+    while at < len(data):
+        length, total = struct.unpack_from(">H", data, at + 2)[0], int.from_bytes(data[at + 5:at + 8], "big")
+        for start in range(at + 8, at + 8 + total, length):
+            if data[start + 2] & 1:
+                found[int.from_bytes(data[start:start + 2], "big")] = data[start + 12:start + 44].decode().rstrip()
+        at += 8 + total
+    return found
+
+
+def move(session, source, destination):
+    return session.execute(struct.pack(">BBHHH4x", 0xA5, 0, 0, source, destination), lun=1)
+
+
+def test_from_the_file(start, tmp_path, media):
+    """The lines are carried out in order, after the drives of the target are there; a reload changes nothing."""
+    config = Config(start, tmp_path, library(media))
+    with config.login() as session:
+        session.clear_attentions(1)
+        assert contents(session) == {200: BARCODES[0], 201: BARCODES[1]}
+        assert move(session, 200, 100).good and move(session, 201, 202).good
+        assert config.changes(library(media)) == []
+        assert contents(session) == {100: BARCODES[0], 202: BARCODES[1]}
+        session.clear_attentions(2)
+        assert session.execute(scsi.test_unit_ready(), lun=2).good
+
+
+def test_another_cartridge(start, tmp_path, media):
+    """A new line is carried out alone; one that is gone is not undone, and that is said."""
+    config = Config(start, tmp_path, library(media))
+    (media / "NEW").touch()
+    with config.login() as session:
+        session.clear_attentions(1)
+        assert move(session, 200, 100).good
+        assert config.changes(library(media, "params element_type=2,address=202,barcode=NEW")) == ["update logicalunit"]
+        assert contents(session) == {100: BARCODES[0], 201: BARCODES[1], 202: "NEW"}
+        result = config.update(library(media))
+        assert "isn't undone" in str(result)
+        assert 202 in contents(session)
+
+
+def test_after_a_restart(start, tmp_path, media):
+    """The file says how the library was filled at first, the state directory what has become of it."""
+    config = Config(start, tmp_path, library(media))
+    with config.login() as session:
+        session.clear_attentions(1)
+        assert move(session, 200, 100).good
+    config.daemon.kill()
+    config.daemon.start()
+    with config.login() as session:
+        session.clear_attentions(1)
+        session.clear_attentions(2)
+        assert contents(session) == {100: BARCODES[0], 201: BARCODES[1]}
+        assert session.execute(scsi.test_unit_ready(), lun=2).good
+
+
+@pytest.mark.parametrize(("line", "why"), [
+    ("params element_type=9,start_address=1,quantity=1", "element_type is a number from 1 to 4"),
+    ("params element_type=2,start_address=5", "go together"),
+    ("params element_type=2,address=5,size=3", "no such parameter")])
+def test_lines_that_cannot_be(start, tmp_path, media, line, why):
+    """They are told with their place, and nothing of the file is carried out."""
+    config = Config(start, tmp_path)
+    config.write(library(media, line))
+    answer = config.daemon.ask({"op": "update", "mode": "config"})
+    assert answer["rc"] != 0 and why in str(answer) and "targets.conf:" in str(answer)
+    assert config.target() is None
+
+
+def test_shown(start, tmp_path, media):
+    """tgtadm shows it as what it is."""
+    config = Config(start, tmp_path, library(media))
+    assert config.unit(lun=1)["type"] == "changer"
+    assert config.target()["name"] == IQN + "t"

@@ -318,7 +318,7 @@ static bool needs_data(const struct tgt_bs_request *r)
 
 static void execute(struct tape *tape, struct tgt_bs_request *r)
 {
-	if (!tape->loaded && r->op != TGT_BS_TAPE_LOAD) {
+	if (!tape->loaded && r->op != TGT_BS_TAPE_LOAD && r->op != TGT_BS_FLUSH) {
 		r->status = TGT_BS_ERR_NO_MEDIUM;
 		return;
 	}

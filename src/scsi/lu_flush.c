@@ -17,6 +17,8 @@ static void flushed(struct store_request *request)
 {
 	struct flushing *f = container_of(request, struct flushing, request);
 	bool good = request->bs.status == TGT_BS_OK;
+	void (*done)(void *arg, bool good);
+	void *arg;
 
 	if (!good) {
 		/* as after a SYNCHRONIZE CACHE that failed: nothing is known about the medium */
@@ -25,17 +27,25 @@ static void flushed(struct store_request *request)
 			lu_name(f->lu));
 		f->lu->failed = true;
 	}
-	f->done(f->arg, good);
+	done = f->done;
+	arg = f->arg;
 	lu_store_put(f->lu);
 	free(f->module_data);
 	free(f);
+	done(arg, good);
+}
+
+/* A drive buffers what is written to its tape. */
+static bool has_cache(const struct lu *lu)
+{
+	return lu->tape ? lu->medium : lu->volatile_cache;
 }
 
 bool lu_flush(struct lu *lu, void (*done)(void *arg, bool good), void *arg)
 {
 	struct flushing *f;
 
-	if (!lu->store || !lu->volatile_cache || !store_can(lu->store, TGT_BS_CAN_FLUSH))
+	if (!lu->store || !has_cache(lu) || !store_can(lu->store, TGT_BS_CAN_FLUSH))
 		return false;
 	f = calloc(1, sizeof(*f));
 	if (!f)

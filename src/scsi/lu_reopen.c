@@ -147,13 +147,25 @@ static void exchange(struct lu *lu, struct reopening *r)
 	take_medium(lu, same, r->loads);
 }
 
+static void go_on(void *arg, bool good)
+{
+	struct reopening *r = arg;
+
+	if (good)
+		exchange(r->lu, r);
+	else
+		fail(r, "what was written can't be put on its medium");
+	if (r->failed || !lu_keep(r->lu, exchanged, r))
+		exchanged(r);
+}
+
+/* What a drive has buffered belongs on its tape before that goes. */
 static void granted(struct lu_exclusive *exclusive)
 {
 	struct reopening *r = exclusive->arg;
 
-	exchange(r->lu, r);
-	if (r->failed || !lu_keep(r->lu, exchanged, r))
-		exchanged(r);
+	if (!r->lu->tape || !lu_flush(r->lu, go_on, r))
+		go_on(r, true);
 }
 
 static void opened(void *owner, struct store *store, const char *error)

@@ -26,8 +26,8 @@ static void flushed(struct store_request *request)
 
 void store_finish(struct store *store, void (*done)(void *arg), void *arg)
 {
-	bool flush = store_module(store)->descriptor.kind == TGT_BS_BLOCK &&
-		     store_can(store, TGT_BS_CAN_FLUSH);
+	bool flush = store_module(store)->descriptor.kind != TGT_BS_PASSTHROUGH &&
+		     !store_is_empty(store) && store_can(store, TGT_BS_CAN_FLUSH);
 	struct ending *e = flush ? calloc(1, sizeof(*e) + store_max_request_size()) : NULL;
 
 	if (!e) {

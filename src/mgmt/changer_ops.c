@@ -93,8 +93,9 @@ static bool insert(struct update *u, struct element *e)
 {
 	const char *barcode = u->params.barcode, *why;
 
-	if (changer_holder(u->lu->changer, barcode) || changer_known(u->lu->changer, barcode))
+	if (changer_holder(u->lu->changer, barcode))
 		return true;
+	changer_forget(u->lu->changer, barcode); /* its element isn't there any more */
 	if (changer_good_barcode(barcode) &&
 	    (!changer_path(u->lu->changer, barcode, u->path, sizeof(u->path)) ||
 	     access(u->path, R_OK)))
@@ -179,16 +180,30 @@ static void carried(struct changer_errand *errand)
 	changer_save(u->lu, &u->saving);
 }
 
-/* The drive holds what the library says: what it had when the daemon ended, or nothing. */
+/* The drive gets back what it had when the daemon ended. */
 static void equip_drive(struct update *u)
 {
 	const struct element *e = changer_find(u->lu->changer, (uint16_t)u->params.address.value);
 
-	u->errand = (struct changer_errand){
-	    .tid = e->tid, .lun = e->lun, .address = e->address, .done = carried, .arg = u};
-	if (e->full && changer_path(u->lu->changer, e->cartridge.barcode, u->path, sizeof(u->path)))
-		u->errand.path = u->path;
+	if (!changer_path(u->lu->changer, e->cartridge.barcode, u->path, sizeof(u->path))) {
+		fail(u, e->cartridge.barcode, "its path is too long");
+		finish(u);
+		return;
+	}
+	u->errand = (struct changer_errand){.tid = e->tid,
+					    .lun = e->lun,
+					    .address = e->address,
+					    .path = u->path,
+					    .done = carried,
+					    .arg = u};
 	changer_send(&u->errand);
+}
+
+/* It names the drive of an element that the library knows to be full. */
+static bool holds_cartridge(const struct update *u)
+{
+	return u->params.tid.set &&
+	       changer_find(u->lu->changer, (uint16_t)u->params.address.value)->full;
 }
 
 static void granted(struct lu_exclusive *exclusive)
@@ -202,7 +217,7 @@ static void granted(struct lu_exclusive *exclusive)
 	}
 	if (!good) {
 		finish(u);
-	} else if (u->params.tid.set) {
+	} else if (holds_cartridge(u)) {
 		equip_drive(u);
 	} else {
 		u->saving = (struct changer_saving){.done = saved, .arg = u};
@@ -292,6 +307,8 @@ static void carry(struct changer_errand *errand)
 		end_errand(errand, ERRAND_DONE, "");
 	else if (loads && lu->path && strcmp(lu->path, errand->path) == 0)
 		end_errand(errand, ERRAND_DONE, "");
+	else if (loads && !holds_nothing(lu))
+		end_errand(errand, ERRAND_OCCUPIED, "it has a medium that isn't the library's");
 	else if (lu->medium && lu_removal_prevented(lu))
 		end_errand(errand, ERRAND_PREVENTED,
 			   "an initiator prevents the removal of the cartridge");

@@ -72,6 +72,16 @@ const struct placement *changer_known(const struct changer *changer, const char 
 	return NULL;
 }
 
+void changer_forget(struct changer *changer, const char *barcode)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < changer->nr_known; i++)
+		if (strcmp(changer->known[i].cartridge.barcode, barcode) != 0)
+			changer->known[left++] = changer->known[i];
+	changer->nr_known = left;
+}
+
 /* What was in the new elements before the daemon ended is in them again. */
 static void place_known(struct changer *changer)
 {
@@ -90,6 +100,16 @@ static void place_known(struct changer *changer)
 	changer->nr_known = left;
 }
 
+/* The Element Address Assignment mode page tells of one range of each type (SMC-3). */
+static bool is_adjacent(const struct changer *changer, enum element_type type, uint16_t address,
+			uint16_t quantity)
+{
+	uint16_t first, number;
+
+	changer_range(changer, type, &first, &number);
+	return !number || address == first + number || address + quantity == first;
+}
+
 const char *changer_add(struct changer *changer, enum element_type type, uint16_t address,
 			uint16_t quantity)
 {
@@ -99,6 +119,8 @@ const char *changer_add(struct changer *changer, enum element_type type, uint16_
 	if (has_elements(changer, type, address, quantity))
 		return NULL;
 	why = check_range(changer, address, quantity);
+	if (!why && !is_adjacent(changer, type, address, quantity))
+		why = "the addresses of elements of one type have no gaps";
 	if (why)
 		return why;
 	bigger = reallocarray(changer->elements, changer->count + quantity, sizeof(*bigger));

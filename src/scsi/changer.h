@@ -66,6 +66,7 @@ const char *changer_add(struct changer *changer, enum element_type type, uint16_
 			uint16_t quantity);
 /* Where the cartridge was before, if its element isn't there yet; or NULL. */
 const struct placement *changer_known(const struct changer *changer, const char *barcode);
+void changer_forget(struct changer *changer, const char *barcode);
 /* NULL: there is no such element. */
 struct element *changer_find(const struct changer *changer, uint16_t address);
 /* The element that holds the cartridge, or NULL. */

@@ -11,6 +11,7 @@
 enum errand_result {
 	ERRAND_DONE,
 	ERRAND_NO_DRIVE,  /* there is no such tape drive */
+	ERRAND_OCCUPIED,  /* the drive holds a medium that it doesn't have from the changer */
 	ERRAND_PREVENTED, /* an initiator of the drive's prevents the removal */
 	ERRAND_FAILED     /* error says why */
 };

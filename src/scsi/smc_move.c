@@ -25,16 +25,27 @@ struct moving {
 	struct scsi_task *t;
 	struct step steps[STEPS_MAX];
 	unsigned count, at;
+	bool undoes; /* it goes backwards, since a step has failed */
+	enum sense_key key;
+	uint16_t asc;        /* 0: GOOD */
 	struct element hand; /* what is between two elements that swap their cartridges */
 	struct changer_errand errand;
 	struct changer_saving saving;
 	char path[CHANGER_PATH_MAX];
 };
 
-static void end(struct moving *m, enum sense_key key, uint16_t asc)
+/* All is said and kept: the task ends as it went. */
+static void saved(struct changer_saving *saving)
 {
+	struct moving *m = saving->arg;
 	struct scsi_task *t = m->t;
+	uint16_t asc = m->asc;
+	enum sense_key key = m->key;
 
+	if (!asc && saving->error) { /* it has moved, but that may be forgotten */
+		key = KEY_HARDWARE_ERROR;
+		asc = ASC_INTERNAL_TARGET_FAILURE;
+	}
 	free(m);
 	if (asc)
 		task_sense(t, key, asc);
@@ -42,14 +53,10 @@ static void end(struct moving *m, enum sense_key key, uint16_t asc)
 		task_good(t);
 }
 
-static void saved(struct changer_saving *saving)
+static void save(struct moving *m)
 {
-	struct moving *m = saving->arg;
-
-	if (saving->error) /* it has moved, but that may be forgotten */
-		end(m, KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE);
-	else
-		end(m, KEY_NO_SENSE, 0);
+	m->saving = (struct changer_saving){.done = saved, .arg = m};
+	changer_save(m->t->lu, &m->saving);
 }
 
 static void next_step(struct moving *m);
@@ -64,23 +71,63 @@ static void arrived(struct moving *m)
 	next_step(m);
 }
 
+/* What can't be put back where it came from is put where there is room: it must not be lost. */
+static void rescue(struct moving *m)
+{
+	const struct changer *changer = m->t->lu->changer;
+
+	for (unsigned i = 0; m->hand.full && i < changer->count; i++) {
+		struct element *e = &changer->elements[i];
+
+		if (e->type != ELEMENT_STORAGE || e->full)
+			continue;
+		log_err("%s: %s is in element %u now", lu_name(m->t->lu), m->hand.cartridge.barcode,
+			e->address);
+		changer_carry(&m->hand, e);
+	}
+}
+
+/* The steps that were made are made backwards, then the task ends with this. */
+static void fail(struct moving *m, enum sense_key key, uint16_t asc)
+{
+	struct step made[STEPS_MAX];
+
+	if (m->undoes) {
+		rescue(m);
+		save(m);
+		return;
+	}
+	m->undoes = true;
+	m->key = key;
+	m->asc = asc;
+	memcpy(made, m->steps, sizeof(made));
+	for (unsigned i = 0; i < m->at; i++)
+		m->steps[i] = (struct step){made[m->at - 1 - i].to, made[m->at - 1 - i].from};
+	m->count = m->at;
+	m->at = 0;
+	next_step(m);
+}
+
 static void drive_refused(struct moving *m, const struct changer_errand *errand)
 {
 	log_err("%s: element %u: %s", lu_name(m->t->lu), errand->address, errand->error);
 	switch (errand->result) {
 	case ERRAND_PREVENTED:
-		end(m, KEY_ILLEGAL_REQUEST, ASC_MEDIUM_REMOVAL_PREVENTED);
+		fail(m, KEY_ILLEGAL_REQUEST, ASC_MEDIUM_REMOVAL_PREVENTED);
 		break;
 	case ERRAND_NO_DRIVE:
-		end(m, KEY_ILLEGAL_REQUEST, ASC_ELEMENT_NOT_ACCESSIBLE);
+		fail(m, KEY_ILLEGAL_REQUEST, ASC_ELEMENT_NOT_ACCESSIBLE);
+		break;
+	case ERRAND_OCCUPIED:
+		fail(m, KEY_ILLEGAL_REQUEST, ASC_MEDIUM_DESTINATION_ELEMENT_FULL);
 		break;
 	default:
-		end(m, KEY_HARDWARE_ERROR, ASC_MEDIA_LOAD_OR_EJECT_FAILED);
+		fail(m, KEY_HARDWARE_ERROR, ASC_MEDIA_LOAD_OR_EJECT_FAILED);
 		break;
 	}
 }
 
-/* The cartridge goes back to the drive that it can't be taken away from for good. */
+/* The cartridge is back in the drive that it was taken out of. */
 static void put_back(struct changer_errand *errand)
 {
 	struct moving *m = errand->arg;
@@ -88,7 +135,7 @@ static void put_back(struct changer_errand *errand)
 	if (errand->result != ERRAND_DONE)
 		log_err("%s: element %u holds %s, but its drive doesn't: %s", lu_name(m->t->lu),
 			errand->address, m->steps[m->at].from->cartridge.barcode, errand->error);
-	end(m, KEY_HARDWARE_ERROR, ASC_MEDIA_LOAD_OR_EJECT_FAILED);
+	fail(m, KEY_HARDWARE_ERROR, ASC_MEDIA_LOAD_OR_EJECT_FAILED);
 }
 
 static void send(struct moving *m, struct element *drive, bool loads,
@@ -144,13 +191,12 @@ static void next_step(struct moving *m)
 	struct element *from;
 
 	if (m->at == m->count) {
-		m->saving = (struct changer_saving){.done = saved, .arg = m};
-		changer_save(m->t->lu, &m->saving);
+		save(m);
 		return;
 	}
 	from = m->steps[m->at].from;
 	if (!changer_path(changer, from->cartridge.barcode, m->path, sizeof(m->path)))
-		end(m, KEY_HARDWARE_ERROR, ASC_MEDIA_LOAD_OR_EJECT_FAILED);
+		fail(m, KEY_HARDWARE_ERROR, ASC_MEDIA_LOAD_OR_EJECT_FAILED);
 	else if (from->type == ELEMENT_DRIVE && from != m->steps[m->at].to)
 		send(m, from, false, taken_out);
 	else

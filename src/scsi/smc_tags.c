@@ -88,7 +88,7 @@ static void send_volume_tag(struct scsi_task *t)
 	task_good(t);
 }
 
-/* SMC-3: each descriptor is told once, unless it is asked for again by another SEND VOLUME TAG. */
+/* What the nexus has searched for last; it may ask for it again. */
 static void request_volume_element_address(struct scsi_task *t)
 {
 	struct tag_search *search = &t->itl->search;

@@ -149,6 +149,25 @@ def test_move_to_a_drive_and_back(library: Library, changer: Changer) -> None:
         assert tape.read(22).data == b"on the first cartridge"
 
 
+def durable_objects(image: Path) -> int:
+    """What a tape's file says to be on stable storage: its newest checkpoint (doc/tape-image.md)."""
+    data = image.read_bytes()
+    found = [struct.unpack_from(">QIIQ", data, at + 4) for at in (8192, 12288) if data[at:at + 4] == b"tgTC"]
+    return max(found)[3] if found else 0
+
+
+def test_a_move_flushes(library: Library, changer: Changer) -> None:
+    """What the drive has buffered is on stable storage before a move out of it is answered."""
+    image = library.media / BARCODES[0]
+    assert changer.move(FIRST_SLOT, FIRST_DRIVE).good
+    with library.drive(0).login() as session:
+        session.clear_attentions(1)
+        assert Tape(session, 1).write(b"buffered").good
+        assert durable_objects(image) == 0
+        assert changer.move(FIRST_DRIVE, FIRST_SLOT).good
+        assert durable_objects(image) == 1
+
+
 def test_move_after_unload(library: Library, changer: Changer) -> None:
     """A cartridge that was unloaded stays in the drive until it is moved."""
     assert changer.move(FIRST_SLOT, FIRST_DRIVE, ROBOT).good
@@ -205,6 +224,33 @@ def test_exchange(library: Library, changer: Changer) -> None:
     assert_sense(changer.exchange(FIRST_SLOT, FIRST_SLOT + 3, FIRST_SLOT), Key.ILLEGAL_REQUEST, SOURCE_EMPTY)
     assert_sense(changer.exchange(FIRST_SLOT, FIRST_DRIVE, FIRST_SLOT + 2), Key.ILLEGAL_REQUEST, DESTINATION_FULL)
     assert_sense(changer.exchange(FIRST_SLOT, FIRST_DRIVE, FIRST_DRIVE), Key.ILLEGAL_REQUEST, INVALID_ELEMENT)
+
+
+def test_an_exchange_that_fails(library: Library, changer: Changer) -> None:
+    """What was moved already goes back: no cartridge is lost, in the drive or out of it."""
+    assert changer.move(FIRST_SLOT, FIRST_DRIVE).good
+    (library.media / BARCODES[1]).write_bytes(b"this is no tape, whatever its barcode says, and long" * 20)
+    before = changer.contents()
+    for second in (FIRST_SLOT, FIRST_SLOT + 1):
+        assert_sense(changer.exchange(FIRST_SLOT + 1, FIRST_DRIVE, second), Key.HARDWARE_ERROR, LOAD_FAILED)
+        assert changer.contents() == before
+    with library.drive(0).login() as session:
+        session.clear_attentions(1)
+        assert session.execute(scsi.test_unit_ready(), lun=1).good
+        assert session.execute(scsi.prevent_allow(True), lun=1).good
+        for second in (FIRST_SLOT, FIRST_SLOT + 2):
+            assert_sense(changer.exchange(FIRST_SLOT + 2, FIRST_DRIVE, second), Key.ILLEGAL_REQUEST, PREVENTED)
+            assert changer.contents() == before
+
+
+def test_a_foreign_medium(library: Library, changer: Changer, tmp_path: Path) -> None:
+    """What the operator has put into a drive stays there; nothing is moved in on top of it."""
+    (tmp_path / "own").touch()
+    library.lun("update", 1, "--params", f"path={tmp_path / 'own'}")
+    library.set(f"element_type=4,address={FIRST_DRIVE},tid={library.tid},lun=1")
+    assert_sense(changer.move(FIRST_SLOT, FIRST_DRIVE), Key.ILLEGAL_REQUEST, DESTINATION_FULL)
+    library.lun("update", 1, "--params", "path=NONE")
+    assert changer.move(FIRST_SLOT, FIRST_DRIVE).good
 
 
 def test_the_drive_prevents_it(library: Library, changer: Changer) -> None:

@@ -71,8 +71,10 @@ static void addresses_are_taken_once(void **state)
 	assert_int_equal(changer->count, 14);
 	assert_null(changer_add(changer, ELEMENT_STORAGE, 1000, 10)); /* they are there */
 	assert_int_equal(changer->count, 14);
-	assert_null(changer_add(changer, ELEMENT_STORAGE, 65535, 1));
-	assert_int_equal(at(65535)->type, ELEMENT_STORAGE);
+	assert_non_null(changer_add(changer, ELEMENT_STORAGE, 1011, 1)); /* a gap */
+	assert_null(changer_add(changer, ELEMENT_STORAGE, 1010, 1));
+	assert_null(changer_add(changer, ELEMENT_STORAGE, 999, 1));
+	assert_int_equal(at(999)->type, ELEMENT_STORAGE);
 }
 
 static void barcodes_name_files(void **state)

@@ -323,8 +323,15 @@ int image_make(const char *path, const struct tape_made *made, char *error, size
 		    err == -EINVAL ? "a tape has at least 1 MiB" : NULL);
 }
 
+void image_trim(struct image *image)
+{
+	for (uint32_t i = 0; i < image->count; i++)
+		partition_trim(&image->partitions[i]);
+}
+
 void image_close(struct image *image)
 {
+	image_trim(image);
 	tear_down(image);
 	if (image->fd >= 0)
 		close(image->fd);

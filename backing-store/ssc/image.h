@@ -39,6 +39,9 @@ int image_open(struct image *image, const char *path, bool readonly, bool sync,
 	       const struct tape_made *make, char *error, size_t error_size);
 /* Makes a new tape in a file that doesn't exist yet.  As image_open(); keeps nothing open. */
 int image_make(const char *path, const struct tape_made *made, char *error, size_t error_size);
+/* Gives back to the file system what has been written over. */
+void image_trim(struct image *image);
+/* Trims it, too. */
 void image_close(struct image *image);
 
 /* An opened tape, empty, with count partitions of these sizes (NULL: equal ones of size bytes

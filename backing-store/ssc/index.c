@@ -75,19 +75,28 @@ static struct index_cached *victim(struct index *index)
 	return oldest;
 }
 
+/* NULL: it isn't there. */
+static const uint64_t *find(struct index *index, uint64_t block)
+{
+	for (unsigned i = 0; i < INDEX_CACHE; i++) {
+		struct index_cached *c = &index->cache[i];
+
+		if (c->block == block + 1) {
+			c->used = ++index->clock;
+			return c->entries;
+		}
+	}
+	return NULL;
+}
+
 static int load(struct index *index, uint64_t block, const uint64_t **entries)
 {
 	struct index_cached *c;
 	int err;
 
-	for (unsigned i = 0; i < INDEX_CACHE; i++) {
-		c = &index->cache[i];
-		if (c->block == block + 1) {
-			c->used = ++index->clock;
-			*entries = c->entries;
-			return 0;
-		}
-	}
+	*entries = find(index, block);
+	if (*entries)
+		return 0;
 	c = victim(index);
 	c->block = 0;
 	if (!c->entries)
@@ -122,6 +131,16 @@ int index_entry(struct index *index, uint64_t number, uint64_t *entry)
 	if (!err)
 		*entry = entries[number % INDEX_ENTRIES];
 	return err;
+}
+
+bool index_peek(struct index *index, uint64_t number, uint64_t *entry)
+{
+	uint64_t block = number / INDEX_ENTRIES;
+	const uint64_t *entries = block < index->nr_blocks ? find(index, block) : index->open;
+
+	if (entries)
+		*entry = entries[number % INDEX_ENTRIES];
+	return entries;
 }
 
 static uint64_t marks_at_block(const struct index *index, uint64_t block)

@@ -74,6 +74,8 @@ int index_add_block(struct index *index, uint64_t offset, uint64_t marks_before)
 
 /* 0 or -errno, as for all of these. */
 int index_entry(struct index *index, uint64_t number, uint64_t *entry);
+/* The same if it is in memory; false: it isn't. */
+bool index_peek(struct index *index, uint64_t number, uint64_t *entry);
 /* Objects from number on are gone. */
 int index_cut(struct index *index, uint64_t number);
 /* Filemarks before the object number. */

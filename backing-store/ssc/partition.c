@@ -16,7 +16,7 @@ void partition_init(struct partition *p)
 	p->directory = 0;
 	p->slots = (struct slot_pair){.at = {CHECKPOINT_AT(p->id, 0), CHECKPOINT_AT(p->id, 1)},
 				      .magic = CHECKPOINT_MAGIC};
-	p->rest = p->dirty = p->repaired = false;
+	p->rest = p->slack = p->dirty = p->repaired = false;
 	index_init(&p->index, index_blocks_entries, p);
 }
 
@@ -72,6 +72,13 @@ static int place_of(struct partition *p, uint64_t number, uint64_t *offset)
 	return 0;
 }
 
+bool partition_expects(const struct partition *p, uint64_t number, uint64_t entry,
+		       const struct object *object)
+{
+	return object->salt == p->salt && object->number == number && object->epoch <= p->epoch &&
+	       object->kind == (entry_is_mark(entry) ? OBJECT_MARK : OBJECT_RECORD);
+}
+
 int partition_stat(struct partition *p, uint64_t number, struct object *object, uint64_t *offset)
 {
 	uint64_t entry;
@@ -85,10 +92,7 @@ int partition_stat(struct partition *p, uint64_t number, struct object *object, 
 	err = object_read(p->fd, *offset, p->salt, object);
 	if (err)
 		return err;
-	if (object->number != number || object->epoch > p->epoch ||
-	    object->kind != (entry_is_mark(entry) ? OBJECT_MARK : OBJECT_RECORD))
-		return -EBADMSG;
-	return 0;
+	return partition_expects(p, number, entry, object) ? 0 : -EBADMSG;
 }
 
 /* ---- writing ---- */
@@ -127,14 +131,21 @@ static int remove_rest(struct partition *p)
 	err = checkpoint_write(p);
 	if (err)
 		return err;
-	if (p->is_last && ftruncate(p->fd, (off_t)p->end))
-		return -errno;
-	/* only to give the space back: the epoch tells them apart */
-	if (!p->is_last)
-		fallocate(p->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)p->end,
-			  (off_t)(partition_limit(p) - p->end));
+	/* the epoch tells them apart: the space is used again, and need not be given back now */
 	p->rest = false;
+	p->slack = true;
 	return 0;
+}
+
+void partition_trim(struct partition *p)
+{
+	if (!p->slack || p->rest)
+		return;
+	if (p->is_last)
+		p->slack = ftruncate(p->fd, (off_t)p->end) != 0;
+	else
+		p->slack = fallocate(p->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				     (off_t)p->end, (off_t)(partition_limit(p) - p->end)) != 0;
 }
 
 static int append(struct partition *p, struct object *object, const struct slice *payload)

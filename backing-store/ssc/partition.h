@@ -23,6 +23,7 @@ struct partition {
 	struct slot_pair slots;
 	bool is_last;  /* nothing of the file is behind it */
 	bool rest;     /* something may be behind the end: it has to go before the next object */
+	bool slack;    /* behind the end is what was written over: space to use or to give back */
 	bool dirty;    /* something isn't on stable storage */
 	bool repaired; /* it was not as its checkpoint said; to tell the operator */
 };
@@ -40,6 +41,9 @@ void partition_free(struct partition *p);
 /* Offset of an object, or of the end; of an object whose place is lost, of one before it.  0 or
  * -errno. */
 int partition_offset(struct partition *p, uint64_t number, uint64_t *offset);
+/* The header is that of object number, which has this entry. */
+bool partition_expects(const struct partition *p, uint64_t number, uint64_t entry,
+		       const struct object *object);
 /* The header of an object, and where it is.  0; -EBADMSG: it can't be read; or another -errno. */
 int partition_stat(struct partition *p, uint64_t number, struct object *object, uint64_t *offset);
 
@@ -53,6 +57,9 @@ int partition_append(struct partition *p, struct object *object, const struct sl
 /* Objects from number on are gone, durably, before anything else can be written there.  0 or
  * -errno. */
 int partition_cut(struct partition *p, uint64_t number);
+/* Gives back to the file system what partition_cut() has left behind the end.  Where that can't be
+ * done it stays, and does no harm. */
+void partition_trim(struct partition *p);
 /* Everything is on stable storage.  0 or -errno. */
 int partition_sync(struct partition *p);
 

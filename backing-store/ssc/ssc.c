@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A tape: records and filemarks in one file (doc/tape-image.md).  A worker at a time works on it;
- * what it was asked for last decides where it stands.
+ * A tape: records and filemarks in one file (doc/tape-image.md).  A thread at a time works on it;
+ * what it was asked for last decides where it stands.  A record that the page cache holds is read
+ * on the reactor; all else is done by a worker.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -41,8 +42,9 @@ static void tell(struct tape *tape, const char *path)
 				  path, i);
 		if (p->rest && p->is_last)
 			host->log(tape->lu, TGT_BS_LOG_WARNING,
-				  "%s: what follows object %llu of partition %u is not whole and "
-				  "counts as not written",
+				  "%s: what follows object %llu of partition %u is no whole object "
+				  "(a write that was interrupted, or the rest of what was written "
+				  "over) and counts as not written",
 				  path, (unsigned long long)p->index.nr, i);
 	}
 }
@@ -273,6 +275,7 @@ static void unload(struct tape *tape, struct tgt_bs_request *r)
 {
 	if (!tape_flush(tape, r))
 		return;
+	image_trim(&tape->image);
 	tape->loaded = false;
 	tape->position = 0;
 }
@@ -335,15 +338,34 @@ static void execute(struct tape *tape, struct tgt_bs_request *r)
 	r->status = TGT_BS_ERR_NOT_SUPPORTED;
 }
 
+/* On the reactor: a READ of what is in memory; a worker has the rest. */
+static bool run_cached(struct tape *tape, struct tgt_bs_request *r)
+{
+	bool done;
+
+	if (r->op != TGT_BS_TAPE_READ || pthread_mutex_trylock(&tape->lock))
+		return false;
+	done = tape->loaded && tape_read_cached(tape, r);
+	if (done)
+		set_position(tape, r);
+	pthread_mutex_unlock(&tape->lock);
+	return done;
+}
+
 static int tape_submit(void *store, void *channel, struct tgt_bs_request *r)
 {
 	struct tape *tape = store;
 
 	(void)channel;
-	pthread_mutex_lock(&tape->lock);
-	execute(tape, r);
-	set_position(tape, r);
-	pthread_mutex_unlock(&tape->lock);
+	if (!(r->flags & TGT_BS_REQ_MAY_BLOCK)) {
+		if (!run_cached(tape, r))
+			return TGT_BS_WOULD_BLOCK;
+	} else {
+		pthread_mutex_lock(&tape->lock);
+		execute(tape, r);
+		set_position(tape, r);
+		pthread_mutex_unlock(&tape->lock);
+	}
 	host->complete(r);
 	return 0;
 }
@@ -360,7 +382,7 @@ static const struct tgt_bs_module module = {
 		    TGT_BS_NEEDS_PATH | TGT_BS_FLAG_SYNC | TGT_BS_CAN_REVERSE |
 		    TGT_BS_CAN_LOCATE_FILE | TGT_BS_CAN_COMPRESS | TGT_BS_CAN_ENCRYPT |
 		    TGT_BS_CAN_SET_CAPACITY | TGT_BS_CAN_APPEND_ONLY,
-    .thread_model = TGT_BS_WORKER,
+    .thread_model = TGT_BS_REACTOR,
     .options = options,
     .nr_options = NR_OPTIONS,
     .open = tape_open,

@@ -38,6 +38,9 @@ uint64_t tape_remaining(struct tape *tape);
 
 /* tape_read.c */
 void tape_read(struct tape *tape, struct tgt_bs_request *r);
+/* READ of one record that is in the page cache, without waiting for anything; false: nothing has
+ * been done, and tape_read() has to. */
+bool tape_read_cached(struct tape *tape, struct tgt_bs_request *r);
 void tape_next(struct tape *tape, struct tgt_bs_request *r);
 /* tape_write.c */
 void tape_write(struct tape *tape, struct tgt_bs_request *r);

@@ -118,8 +118,8 @@ void tape_erase(struct tape *tape, struct tgt_bs_request *r)
 	err = partition_cut(tape_partition(tape), tape->position);
 	if (err)
 		tape_fail(tape, r, err);
-	else
-		tape_flush(tape, r);
+	else if (tape_flush(tape, r))
+		partition_trim(tape_partition(tape));
 }
 
 static void empty(struct tape *tape, struct tgt_bs_request *r, uint32_t count,

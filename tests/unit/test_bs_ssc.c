@@ -17,6 +17,7 @@
 #include "fake_host.h"
 #include "temp_dir.h"
 #include "util/bytes.h"
+#include "util/cleanup.h"
 
 #define DATA 196608 /* where the objects begin */
 #define OBJECT 48   /* their headers; with what follows, multiples of 16 */
@@ -583,6 +584,134 @@ static void what_is_no_tape_is_refused(void **state)
 	path = temp_path("none");
 }
 
+/* ---- space ---- */
+
+static off_t file_size(void)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
+/* A tape that is written again takes the space it has; what is left is given back. */
+static void what_is_written_over_is_used_again_then_given_back(void **state)
+{
+	static char data[1 << 20];
+	off_t full;
+
+	(void)state;
+	for (int way = 0; way < 3; way++) {
+		simple(TGT_BS_TAPE_REWIND);
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(write_bytes(data, sizeof(data), 0), TGT_BS_OK);
+		full = file_size();
+		assert_int_equal(full, DATA + 4 * (OBJECT + (off_t)sizeof(data)));
+		simple(TGT_BS_TAPE_REWIND);
+		assert_int_equal(write_text("a short one     "), TGT_BS_OK);
+		assert_int_equal(marks(0, 0), TGT_BS_OK);
+		assert_int_equal(file_size(), full);
+		if (way == 0) {
+			assert_int_equal(simple(TGT_BS_TAPE_UNLOAD), TGT_BS_OK);
+			assert_int_equal(simple(TGT_BS_TAPE_LOAD), TGT_BS_OK);
+		} else if (way == 1) {
+			assert_int_equal(simple(TGT_BS_TAPE_ERASE), TGT_BS_OK);
+		} else {
+			fake_store_close(&tape);
+			fake_log_clear();
+			open_tape(NULL, 0);
+			assert_string_equal(fake_log(), "");
+		}
+		assert_int_equal(file_size(), DATA + OBJECT + 16);
+		assert_int_equal(locate(0), TGT_BS_OK);
+		assert_reads("a short one     ");
+	}
+}
+
+/* ---- what is in the page cache ---- */
+
+/* Whether a READ into so much room was done by the reactor. */
+static bool read_on_reactor(void *data, size_t len, uint32_t record_size, uint32_t flags)
+{
+	struct fake_request *request = fake_request_new(&tape, TGT_BS_TAPE_READ, 0, len);
+	bool on_reactor;
+
+	request->bs.record_size = record_size;
+	request->bs.flags = (uint16_t)flags;
+	fake_request_add(request, data, len / 2);
+	fake_request_add(request, (char *)data + len / 2, len - len / 2);
+	assert_true(fake_run(request));
+	on_reactor = request->inline_completion;
+	assert_int_equal(request->went_to_worker, !on_reactor);
+	last = request->bs;
+	fake_request_free(request);
+	return on_reactor;
+}
+
+static bool has_nowait(void)
+{
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char byte;
+	struct iovec iov = {&byte, 1};
+
+	return preadv2(fd, &iov, 1, 0, RWF_NOWAIT) >= 0;
+}
+
+static void a_cached_record_is_read_on_the_reactor(void **state)
+{
+	bool nowait = has_nowait();
+	char buf[64];
+
+	(void)state;
+	write_text("one");
+	write_text("another");
+	marks(1, 0);
+	locate(0);
+	memset(buf, '.', sizeof(buf));
+	assert_int_equal(read_on_reactor(buf, sizeof(buf), 0, 0), nowait);
+	assert_int_equal(last.status, TGT_BS_OK);
+	assert_int_equal(last.actual, 3);
+	assert_int_equal(last.stored, 3);
+	assert_int_equal(last.pos_object, 1);
+	/* nothing of what follows the record got into the request */
+	assert_memory_equal(buf, "one", 3);
+	for (size_t i = 3; i < sizeof(buf); i++)
+		assert_true(buf[i] == '.' || !buf[i]);
+	/* a fixed block of that length; the last one before a filemark */
+	assert_int_equal(read_on_reactor(buf, 7, 7, 0), nowait);
+	assert_memory_equal(buf, "another", 7);
+	assert_int_equal(last.pos_object, 2);
+	assert_int_equal(last.pos_file, 0);
+}
+
+static void all_else_is_a_workers(void **state)
+{
+	char buf[64];
+
+	(void)state;
+	write_text("one");
+	write_text("another");
+	marks(1, 0);
+	locate(1);
+	assert_false(read_on_reactor(buf, sizeof(buf), 0, TGT_BS_REQ_REVERSE));
+	assert_int_equal(last.pos_object, 0);
+	assert_false(read_on_reactor(buf, 2, 0, 0)); /* its CRC takes more than was asked for */
+	assert_int_equal(last.actual, 3);
+	assert_false(read_on_reactor(buf, 8, 8, 0));
+	assert_int_equal(last.status, TGT_BS_ERR_RECORD_LENGTH);
+	assert_false(read_on_reactor(buf, sizeof(buf), 0, 0));
+	assert_int_equal(last.status, TGT_BS_ERR_FILEMARK);
+	assert_false(read_on_reactor(buf, sizeof(buf), 0, 0));
+	assert_int_equal(last.status, TGT_BS_ERR_END_OF_DATA);
+	locate(0);
+	change_byte(DATA + OBJECT + 1);
+	assert_false(read_on_reactor(buf, sizeof(buf), 0, 0));
+	assert_int_equal(last.status, TGT_BS_ERR_READ);
+	simple(TGT_BS_TAPE_UNLOAD);
+	assert_false(read_on_reactor(buf, sizeof(buf), 0, 0));
+	assert_int_equal(last.status, TGT_BS_ERR_NO_MEDIUM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -605,6 +734,11 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(no_changed_byte_gives_wrong_data, new_tape, end_tape),
 	    cmocka_unit_test_setup_teardown(the_file_is_as_its_format_says, new_tape, end_tape),
 	    cmocka_unit_test_setup_teardown(what_is_no_tape_is_refused, new_tape, end_tape),
+	    cmocka_unit_test_setup_teardown(what_is_written_over_is_used_again_then_given_back,
+					    new_tape, end_tape),
+	    cmocka_unit_test_setup_teardown(a_cached_record_is_read_on_the_reactor, new_tape,
+					    end_tape),
+	    cmocka_unit_test_setup_teardown(all_else_is_a_workers, new_tape, end_tape),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

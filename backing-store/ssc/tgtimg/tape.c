@@ -212,10 +212,9 @@ int tgtimg_check(const struct tgtimg_options *o)
 		bad += check_partition(o->file, p);
 		objects += p->index.nr;
 		if (p->rest && p->is_last)
-			printf(
-			    "%s: partition %u: something that isn't whole follows object %" PRIu64
-			    "; it counts as not written\n",
-			    o->file, i, p->index.nr);
+			printf("%s: partition %u: what follows object %" PRIu64
+			       " is no whole object; it counts as not written\n",
+			       o->file, i, p->index.nr);
 	}
 	image_close(&image);
 	printf("%s: %" PRIu64 " objects, %" PRIu64 " damaged\n", o->file, objects, bad);

@@ -5,15 +5,25 @@
 #include "scsi/smc.h"
 
 static const struct opcode_row *const disk_tables[] = {
-    spc_rows,         alua_rows,
-    spc_medium_rows,  rsoc_rows,
-    mode_rows,        log_rows,
-    reserve_rows,     pr_rows,
-    sbc_rw_rows,      sbc_provisioning_rows,
-    sbc_rows,         format_rows,
-    sanitize_rows,    timestamp_rows,
-    identifying_rows, buffer_rows,
-    diagnostic_rows,  NULL,
+    spc_rows,
+    alua_rows,
+    spc_medium_rows,
+    rsoc_rows,
+    mode_rows,
+    mode_sense_rows,
+    log_rows,
+    reserve_rows,
+    pr_rows,
+    sbc_rw_rows,
+    sbc_provisioning_rows,
+    sbc_rows,
+    format_rows,
+    sanitize_rows,
+    timestamp_rows,
+    identifying_rows,
+    buffer_rows,
+    diagnostic_rows,
+    NULL,
 };
 const struct command_set disk_commands = {
     .device_type = 0x00,
@@ -22,7 +32,8 @@ const struct command_set disk_commands = {
 };
 
 static const struct opcode_row *const controller_tables[] = {
-    spc_rows, alua_rows, spc_no_medium_rows, rsoc_rows, mode_rows, log_rows, diagnostic_rows, NULL,
+    spc_rows,        alua_rows, spc_no_medium_rows, rsoc_rows, mode_rows,
+    mode_sense_rows, log_rows,  diagnostic_rows,    NULL,
 };
 const struct command_set controller_commands = {
     .device_type = 0x0c,
@@ -31,10 +42,10 @@ const struct command_set controller_commands = {
 };
 
 static const struct opcode_row *const tape_tables[] = {
-    spc_rows,      alua_rows,      spc_medium_rows,   rsoc_rows,       mode_rows,   log_rows,
-    reserve_rows,  pr_rows,        diagnostic_rows,   density_rows,    ssc_rw_rows, ssc_verify_rows,
-    ssc_mark_rows, ssc_space_rows, ssc_position_rows, ssc_medium_rows, mam_rows,    security_rows,
-    NULL,
+    spc_rows,          alua_rows,       spc_medium_rows, rsoc_rows,     mode_rows,
+    mode_sense_rows,   log_rows,        reserve_rows,    pr_rows,       diagnostic_rows,
+    density_rows,      ssc_rw_rows,     ssc_verify_rows, ssc_mark_rows, ssc_space_rows,
+    ssc_position_rows, ssc_medium_rows, mam_rows,        security_rows, NULL,
 };
 const struct command_set tape_commands = {
     .device_type = 0x01,
@@ -43,8 +54,11 @@ const struct command_set tape_commands = {
 };
 
 static const struct opcode_row *const changer_tables[] = {
-    spc_rows, alua_rows, spc_no_medium_rows, rsoc_rows,    mode_rows,       log_rows, reserve_rows,
-    pr_rows,  smc_rows,  smc_move_rows,      smc_tag_rows, diagnostic_rows, NULL,
+    spc_rows,        alua_rows,     spc_no_medium_rows,
+    rsoc_rows,       mode_rows,     mode_sense_lun_rows,
+    log_rows,        reserve_rows,  pr_rows,
+    smc_rows,        smc_move_rows, smc_tag_rows,
+    diagnostic_rows, NULL,
 };
 const struct command_set changer_commands = {
     .device_type = 0x08,

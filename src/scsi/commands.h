@@ -10,6 +10,10 @@
 #include "scsi/opcode.h"
 #include "scsi/target.h"
 
+/* In byte 1 of a medium changer's CDBs, where it means nothing: Linux's ch still puts the LUN there
+ * (SCSI-2 7.2.2). */
+#define OBSOLETE_LUN 0xe0
+
 /* spc.c: INQUIRY, REPORT LUNS, REQUEST SENSE … for every device type, TEST UNIT READY for those
  * with a medium and for those without, and what a LUN without logical unit answers */
 extern const struct opcode_row spc_rows[];
@@ -22,6 +26,9 @@ extern const struct opcode_row alua_rows[];
 extern const struct opcode_row rsoc_rows[];
 /* mode.c: MODE SENSE/SELECT(6/10); log.c: LOG SENSE, LOG SELECT */
 extern const struct opcode_row mode_rows[];
+extern const struct opcode_row mode_sense_rows[];
+/* The same, which may have OBSOLETE_LUN. */
+extern const struct opcode_row mode_sense_lun_rows[];
 extern const struct opcode_row log_rows[];
 /* reserve.c: RESERVE/RELEASE(6/10); pr.c: PERSISTENT RESERVE IN/OUT */
 extern const struct opcode_row reserve_rows[];

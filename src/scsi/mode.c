@@ -176,18 +176,6 @@ const struct opcode_row mode_rows[] = {
 	.clause = "SPC-5 6.12",
     },
     {
-	.opcode = 0x1a,
-	.service_action = NO_SERVICE_ACTION,
-	.cdb_len = 6,
-	.direction = DATA_IN,
-	.pr = PR_READ,
-	.flags = ROW_STANDBY,
-	.usage = {0x1a, 0x08, 0xff, 0xff, 0xff},
-	.run = run_mode_sense_6,
-	.name = "MODE SENSE(6)",
-	.clause = "SPC-5 6.14",
-    },
-    {
 	.opcode = 0x55,
 	.service_action = NO_SERVICE_ACTION,
 	.cdb_len = 10,
@@ -214,3 +202,14 @@ const struct opcode_row mode_rows[] = {
     },
     {.run = NULL},
 };
+
+#define MODE_SENSE_6(byte_1)                                                                       \
+	{                                                                                          \
+		.opcode = 0x1a, .service_action = NO_SERVICE_ACTION, .cdb_len = 6,                 \
+		.direction = DATA_IN, .pr = PR_READ, .flags = ROW_STANDBY,                         \
+		.usage = {0x1a, byte_1, 0xff, 0xff, 0xff}, .run = run_mode_sense_6,                \
+		.name = "MODE SENSE(6)", .clause = "SPC-5 6.14",                                   \
+	}
+
+const struct opcode_row mode_sense_rows[] = {MODE_SENSE_6(0x08), {.run = NULL}};
+const struct opcode_row mode_sense_lun_rows[] = {MODE_SENSE_6(0x08 | OBSOLETE_LUN), {.run = NULL}};

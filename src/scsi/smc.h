@@ -7,9 +7,6 @@
 #include "scsi/commands.h"
 #include "util/bytes.h"
 
-/* Byte 1 of every CDB: programs that move cartridges still put the LUN there (SCSI-2 7.2.2). */
-#define OBSOLETE_LUN 0xe0
-
 /* ---- smc_status.c ---- */
 
 /* Element status data (SMC-3 READ ELEMENT STATUS). */

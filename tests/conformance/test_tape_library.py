@@ -82,6 +82,16 @@ def test_element_addresses(session: Session) -> None:
     assert struct.unpack(">8H", page[2:18]) == (ROBOT, 1, FIRST_SLOT, 4, MAIL_SLOT, 1, FIRST_DRIVE, 2)
 
 
+def test_the_lun_in_the_cdb(session: Session) -> None:
+    """Linux's ch has the LUN in bits 7-5 of byte 1, as SCSI-2 had it, in MODE SENSE(6) too; those are ignored, which
+    SPC-5 4.2.6.2 allows for reserved bits.  The other reserved bits of that byte are not."""
+    cdb = bytearray(scsi.mode_sense6(0x1D))
+    cdb[1] |= CHANGER_LUN << 5
+    assert primary.good(session, CHANGER_LUN, bytes(cdb), read=255)[4] == 0x1D
+    cdb[1] |= 1
+    assert_sense(session.execute(bytes(cdb), lun=CHANGER_LUN, read=255), Key.ILLEGAL_REQUEST, 0x2400)
+
+
 def test_capabilities(session: Session) -> None:
     """Mode page 1Fh: storage, mail slot and drive hold cartridges, and move and exchange between them."""
     page = primary.good(session, CHANGER_LUN, scsi.mode_sense6(0x1F, dbd=True), read=255)[4:]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,11 +12,11 @@ import pytest
 
 from guest import Guest, Process
 from tapes import MIB, TIERS, Drive, drive_of
+from trees import content, make_tree
 
 CAPACITY = 2 * MIB
 CARTRIDGES = 3
 CHANGE_SECONDS = 60.0
-SIZES = (0, 1, 511, 512, 10240, 12345, 100_000)
 
 
 @pytest.fixture(scope="module", params=TIERS)
@@ -39,25 +38,6 @@ def work(drive: Drive) -> Iterator[Path]:
     folder.mkdir()
     yield folder
     shutil.rmtree(folder)
-
-
-def make_tree(folder: Path, size: int, seed: int = 1) -> None:
-    """Files of many lengths in some folders, of so many bytes together."""
-    dice = random.Random(seed)
-    number = 0
-    while size > 0:
-        data = dice.randbytes(min(dice.choice(SIZES), size))
-        path = folder / f"{number % 3}" / f"{number % 5}" / f"file{number}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        size -= len(data)
-        number += 1
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert found
-    return found
 
 
 def test_it_is_written_appended_to_compared_and_restored(drive: Drive, work: Path) -> None:

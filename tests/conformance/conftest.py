@@ -99,8 +99,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def cu_rows(config: pytest.Config) -> Iterator[Any]:
     """Each of libiscsi's tests on each kind of unit; the smoke run takes the first test of each suite."""
     settings, plan = config.stash[SETTINGS], config.stash[PLAN]
-    chosen = variants(config, "all") + variants(config, "tape")
-    quick_on = {v.module: v for v in reversed(chosen)}.values()
+    chosen = [variant for name in ("all", "tape", "changer") for variant in variants(config, name)]
+    quick_on = {(v.module, v.kind): v for v in reversed(chosen)}.values()
     for variant in chosen:
         suites = set()
         for test in not_for.fitting(variant.kind, cu.tests()):

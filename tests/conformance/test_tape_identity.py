@@ -12,6 +12,7 @@ import pytest
 from harness.daemon import Daemon
 from harness.modules import Variant
 from harness.sg import ILLEGAL_REQUEST, Sg
+from harness.tape import Tape
 from harness.units import Unit
 from iscsi import scsi
 from iscsi.scsi import Key
@@ -19,6 +20,7 @@ from iscsi.scsi import Key
 pytestmark = pytest.mark.variants("tape")
 
 INQUIRY_DATA_HAS_CHANGED = 0x3F03
+CAPACITY = 100 << 30  # of a new tape
 OWN_DENSITY = {"LTO-6": 0x5A, "LTO-7": 0x5C, "LTO-8": 0x5E, "LTO-9": 0x60}
 READABLE = {"LTO-6": {0x46: False, 0x58: True, 0x5A: True}, "LTO-7": {0x58: False, 0x5A: True, 0x5C: True},
             "LTO-8": {0x5C: True, 0x5D: True, 0x5E: True}, "LTO-9": {0x5E: True, 0x60: True}}
@@ -170,3 +172,21 @@ def test_density_without_a_cartridge(shim_file: Path, drive: Unit) -> None:
         result = session.execute(bytes([0x44, 1, 0, 0, 0, 0, 0, 0, 64, 0]), lun=drive.lun, read=64)
         assert result.sense is not None and (result.sense.key, result.sense.asc) == (Key.NOT_READY, 0x3A00)
         assert session.execute(bytes([0x44, 0, 0, 0, 0, 0, 0, 0, 64, 0]), lun=drive.lun, read=64).good
+
+
+@pytest.mark.parametrize("name", ["plain", *OWN_DENSITY])
+def test_tapeinfo(sg: Sg, daemon: Daemon, drive: Unit, name: str) -> None:
+    """What mtx's tapeinfo makes of INQUIRY, READ BLOCK LIMITS, the block descriptor, READ POSITION, mode pages 0Fh,
+    10h and 11h, and the tape capacity log page, whose unit is a mebibyte, whatever it calls that."""
+    become(daemon, drive, f"drive={name}")
+    with drive.login() as session:
+        tape = Tape(session, drive.lun)
+        assert tape.write(b"one").good and tape.write(b"two").good
+    done = sg.try_("tapeinfo", "-f", drive.url, device="")
+    assert done.code == 0, str(done)
+    said = dict(line.split(": ", 1) for line in done.out.splitlines() if ": " in line)
+    wanted = {"Product Type": "Tape Drive", "Ready": "yes", "BufferedMode": "yes", "BOP": None, "Block Position": "2",
+              "MinBlock": "1", "MaxBlock": "16777215" if name == "plain" else "8388608", "DataCompCapable": "yes",
+              "Density Code": f"{OWN_DENSITY.get(name, 0x80):#x}", "Partition 0 Size in Kbytes": str(CAPACITY >> 20),
+              "Partition 0 Remaining Kbytes": str((CAPACITY >> 20) - 1), "MaxPartitions": "3", "NumPartitions": "0"}
+    assert {key: said.get(key) for key in wanted} == wanted

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from .changer import Library
 from .daemon import Daemon, DaemonError
 from .modules import Plan, Variant
 from .options import Settings
@@ -45,10 +48,20 @@ class Bench:
             return self.settings.peer
         self.daemon  # forgets the units of one that died
         if variant not in self._shared:
-            factory = self.factory
-            target = factory.target()
-            self._shared[variant] = (target, factory.unit(target, variant))
+            target = self.factory.target()
+            self._shared[variant] = (target, self._make(target, variant))
         return self._shared[variant][1]
+
+    def _make(self, target: Target, variant: Variant) -> Unit:
+        if variant.kind != "changer":
+            return self.factory.unit(target, variant)
+        media = self.daemon.folder / f"media{target.tid}"
+        media.mkdir()
+        library = Library(self.daemon, target.tid, target.name, media, ["A00001L8", "A00002L8"])
+        for barcode in library.barcodes:
+            library.cartridge(barcode)
+        library.make_units()
+        return replace(library.changer, variant=variant)
 
     def renew(self, variant: Variant) -> None:
         """The next test gets another unit: a failed one may have left anything behind."""

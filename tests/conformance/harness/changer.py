@@ -63,9 +63,13 @@ class Library:
         return done.stderr
 
     def make(self) -> None:
-        """The units and all elements; what is in them the daemon may know."""
+        """The target, the units and all elements; what is in them the daemon may know."""
         self.daemon.do("--op", "new", "--mode", "target", "--tid", str(self.tid), "--targetname", self.name)
         self.daemon.do("--op", "bind", "--mode", "target", "--tid", str(self.tid), "--initiator-address", "ALL")
+        self.make_units()
+
+    def make_units(self) -> None:
+        """In a target that is there."""
         for lun in DRIVE_LUNS:
             self.lun("new", lun, "--backing-store", "NONE", "--device-type", "tape")
         self.lun("new", CHANGER_LUN, "--backing-store", "/dev/null", "--device-type", "changer")

@@ -43,7 +43,7 @@ class Variant:
     readonly: bool = False
     removable: bool = False
     exponent: int = 0  # logical blocks per physical block, as a power of two
-    kind: str = "block"  # the module's
+    kind: str = "block"  # the module's, or "changer"
 
     def __str__(self) -> str:
         if self.kind not in ("block", "passthrough"):

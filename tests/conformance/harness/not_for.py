@@ -40,6 +40,9 @@ NOT_FOR: dict[str, dict[str, str]] = {
         "ALL.StartStopUnit.PwrCnd": "asks for power conditions, where LOAD UNLOAD has HOLD and EOT",
         "ALL.StartStopUnit.NoLoej": "wants the medium kept when LOEJ=0; a tape is unloaded when LOAD=0",
     },
+    "changer": NOT_A_DISK | {
+        "ALL.StartStopUnit.*": "1Bh is OPEN/CLOSE IMPORT/EXPORT ELEMENT (SMC-3), and a changer isn't removable",
+    },
 }
 
 

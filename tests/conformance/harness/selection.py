@@ -18,6 +18,7 @@ NAMES = {
     "thin": "file, thin ones only",
     "one": "one unit, on rdwr if it is there, else on the first store that keeps data",
     "tape": "modules of that kind",
+    "changer": "a library with drives on such modules",
     "passthrough": "modules of that kind",
 }
 
@@ -37,8 +38,9 @@ class Selector:
         if self.settings.peer is not None:
             wanted = name in ("all", "basic", "storing", "one")
             return [peer_variant(self.settings.peer)] if wanted else []
-        if name in ("tape", "passthrough"):
-            return [Variant(module.name, kind=name) for module in self.plan.of_kind(name)]
+        if name in ("tape", "changer", "passthrough"):
+            of = "tape" if name == "changer" else name
+            return [Variant(module.name, kind=name) for module in self.plan.of_kind(of)]
         chosen: list[Variant] = getattr(self, "_" + name.replace("-", "_"))()
         return chosen
 

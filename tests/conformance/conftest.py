@@ -22,7 +22,7 @@ from harness.selection import Selector
 from harness.sg import Sg
 from harness.units import Target, Unit, make_disk, restore
 
-pytest_plugins = ["report", "recording"]
+pytest_plugins = ["report", "recording", "tape_fixtures"]
 
 HERE = Path(__file__).parent
 PLAN = pytest.StashKey[Plan]()

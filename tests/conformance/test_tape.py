@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from harness.modules import Variant
 from harness.sg import Sg
 from harness.tape import BEGINNING, END_OF_DATA, FILEMARK_DETECTED, FIXED, MEDIUM_NOT_PRESENT, SILI, Tape, assert_sense
 from harness.units import Unit
@@ -17,18 +15,6 @@ from iscsi import scsi
 from iscsi.scsi import Key
 
 pytestmark = pytest.mark.variants("tape")
-
-
-@pytest.fixture
-def drive(new_unit: Callable[..., Unit], variant: Variant) -> Unit:
-    """A drive with an empty tape."""
-    return new_unit(variant, size=0)
-
-
-@pytest.fixture
-def tape(drive: Unit) -> Iterator[Tape]:
-    with drive.login() as session:
-        yield Tape(session, drive.lun)
 
 
 @pytest.mark.smoke

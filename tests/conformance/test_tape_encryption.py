@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.daemon import Daemon
-from harness.modules import Variant
 from harness.units import Unit
 from iscsi import scsi
 from iscsi.scsi import Key
@@ -27,25 +25,6 @@ SET, STATUS, NEXT = 0x10, 0x20, 0x21
 UNABLE_TO_DECRYPT, NOT_ENCRYPTED, WRONG_KEY = 0x7401, 0x7402, 0x7403
 PARAMETERS_CHANGED, COUNTER_CHANGED = 0x2A11, 0x2A13
 KEY = bytes(range(1, 33))
-
-
-@pytest.fixture
-def drive(new_unit: Callable[..., Unit], variant: Variant) -> Unit:
-    """A drive with an empty tape."""
-    return new_unit(variant, size=0)
-
-
-@pytest.fixture
-def session(drive: Unit) -> Iterator[Session]:
-    with drive.login() as session:
-        yield session
-
-
-@pytest.fixture
-def other(drive: Unit) -> Iterator[Session]:
-    """Another nexus, from another initiator port."""
-    with drive.login() as session:
-        yield session
 
 
 def security_in(session: Session, page: int, protocol: int = 0x20, flags: int = 0, length: int = 1024) -> Result:

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from harness.daemon import Daemon
-from harness.modules import Variant
 from harness.sg import ILLEGAL_REQUEST, Sg
 from harness.tape import Tape
 from harness.units import Unit
@@ -24,12 +22,6 @@ CAPACITY = 100 << 30  # of a new tape
 OWN_DENSITY = {"LTO-6": 0x5A, "LTO-7": 0x5C, "LTO-8": 0x5E, "LTO-9": 0x60}
 READABLE = {"LTO-6": {0x46: False, 0x58: True, 0x5A: True}, "LTO-7": {0x58: False, 0x5A: True, 0x5C: True},
             "LTO-8": {0x5C: True, 0x5D: True, 0x5E: True}, "LTO-9": {0x5E: True, 0x60: True}}
-
-
-@pytest.fixture
-def drive(new_unit: Callable[..., Unit], variant: Variant) -> Unit:
-    """A drive with an empty tape."""
-    return new_unit(variant, size=0)
 
 
 @pytest.fixture

@@ -5,12 +5,9 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness.modules import Variant
-from harness.units import Unit
 from iscsi import scsi
 from iscsi.crc32c import crc32c
 from iscsi.scsi import Key
@@ -23,18 +20,6 @@ FIXED, SILI = 1, 2
 CRC32C, LENGTH = 2, 4
 LBP_W, LBP_R = 0x80, 0x40
 GUARD_CHECK_FAILED, FILEMARK_DETECTED = 0x1001, 0x0001
-
-
-@pytest.fixture
-def drive(new_unit: Callable[..., Unit], variant: Variant) -> Unit:
-    """A drive with an empty tape."""
-    return new_unit(variant, size=0)
-
-
-@pytest.fixture
-def session(drive: Unit) -> Iterator[Session]:
-    with drive.login() as session:
-        yield session
 
 
 def protect(session: Session, flags: int, block_length: int = 0) -> None:

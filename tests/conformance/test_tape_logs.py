@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.daemon import Daemon
-from harness.modules import Variant
 from harness.sg import Sg
 from harness.units import Unit
 from iscsi import scsi
@@ -36,18 +34,6 @@ LOG_PAGES = {
     "0x31": ["Tape capacity page", "Alternate partition maximum capacity (in MiB): 0"],
     "0x32": ["Data compression page", "Megabytes written to tape: 0"],
 }
-
-
-@pytest.fixture
-def drive(new_unit: Callable[..., Unit], variant: Variant) -> Unit:
-    """A drive with an empty tape."""
-    return new_unit(variant, size=0)
-
-
-@pytest.fixture
-def session(drive: Unit) -> Iterator[Session]:
-    with drive.login() as session:
-        yield session
 
 
 def log(session: Session, page: int) -> dict[int, bytes]:

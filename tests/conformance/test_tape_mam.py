@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from harness.modules import Variant
 from harness.sg import Sg
 from harness.units import Unit
 from iscsi.scsi import Key
@@ -22,18 +20,6 @@ VALUES, LIST, VOLUMES, PARTITIONS, SUPPORTED = 0, 1, 2, 3, 5
 BINARY, ASCII, TEXT = 0, 1, 2
 INVALID_FIELD_IN_CDB, INVALID_FIELD_IN_LIST, LIST_LENGTH_ERROR = 0x2400, 0x2600, 0x1A00
 VENDOR, LABEL, BARCODE, COHERENCY, OWN = 0x0800, 0x0803, 0x0806, 0x080C, 0x1623
-
-
-@pytest.fixture
-def drive(new_unit: Callable[..., Unit], variant: Variant) -> Unit:
-    """A drive with an empty tape."""
-    return new_unit(variant, size=0)
-
-
-@pytest.fixture
-def session(drive: Unit) -> Iterator[Session]:
-    with drive.login() as session:
-        yield session
 
 
 def read(session: Session, action: int = VALUES, first: int = 0, partition: int = 0, room: int = 65535) -> Result:

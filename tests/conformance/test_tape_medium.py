@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness.modules import Variant
 from harness.tape import (END_OF_DATA, END_OF_PARTITION, FIXED, LOCATE_FAILURE, MEDIUM_NOT_PRESENT, Tape, assert_sense,
                           place_cdb)
 from harness.units import Unit
@@ -23,18 +21,6 @@ PAST_BEGINNING, SEQUENTIAL_POSITIONING, NOT_APPEND_ONLY, OVERWRITE = 0x3B0C, 0x3
 NEEDS_LOAD, READY_CHANGE, PROGRAMMABLE_EARLY_WARNING = 0x0402, 0x2800, 0x0007
 BOP, EOP, BPEW = 0x80, 0x40, 0x01
 IDP, SDP, MEGABYTES, POFM = 0x20, 0x40, 0x10, 0x04
-
-
-@pytest.fixture
-def drive(new_unit: Callable[..., Unit], variant: Variant) -> Unit:
-    """A drive with an empty tape."""
-    return new_unit(variant, size=0)
-
-
-@pytest.fixture
-def tape(drive: Unit) -> Iterator[Tape]:
-    with drive.login() as session:
-        yield Tape(session, drive.lun)
 
 
 def flags(tape: Tape) -> int:

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.daemon import Daemon
-from harness.modules import Variant
 from harness.sg import Sg
 from harness.units import Unit
 from iscsi import scsi
@@ -36,18 +34,6 @@ PAGES = {
     (0x1C, 0x00): (12, "Informational exceptions control (tape version)"),
     (0x1D, 0x00): (32, "Medium configuration"),
 }
-
-
-@pytest.fixture
-def drive(new_unit: Callable[..., Unit], variant: Variant) -> Unit:
-    """A drive with an empty tape."""
-    return new_unit(variant, size=0)
-
-
-@pytest.fixture
-def session(drive: Unit) -> Iterator[Session]:
-    with drive.login() as session:
-        yield session
 
 
 def page_of(session: Session, page: int, subpage: int = 0, control: int = CURRENT) -> bytearray:

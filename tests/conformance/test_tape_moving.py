@@ -4,28 +4,17 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness.modules import Variant
 from harness.tape import (BEGINNING, BLOCKS, END_OF_DATA, FILEMARK_DETECTED, FILEMARKS, SEQUENTIAL_FILEMARKS,
                           TO_END_OF_DATA, Tape, assert_sense)
-from harness.units import Unit
 from iscsi import scsi
 from iscsi.scsi import Key
 
 pytestmark = pytest.mark.variants("tape")
 
 OBJECT, FILE, DATA_END = 0, 1, 3
-
-
-@pytest.fixture
-def tape(new_unit: Callable[..., Unit], variant: Variant) -> Iterator[Tape]:
-    """A drive with an empty tape."""
-    drive = new_unit(variant, size=0)
-    with drive.login() as session:
-        yield Tape(session, drive.lun)
 
 
 def layout(tape: Tape, plan: str) -> None:

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
 
 import pytest
 
 from harness import primary
 from harness.daemon import Daemon
-from harness.modules import Variant
 from harness.units import Unit
 from iscsi import scsi
 from iscsi.session import Session
@@ -19,25 +17,6 @@ pytestmark = pytest.mark.variants("tape")
 
 REWIND, WRITE, WRITE_FILEMARKS, READ_POSITION, LONG_FORM = 0x01, 0x0A, 0x10, 0x34, 0x06
 READ_10, READ_CAPACITY_10, UNMAP = 0x28, 0x25, 0x42
-
-
-@pytest.fixture
-def drive(new_unit: Callable[..., Unit], variant: Variant) -> Unit:
-    """A drive with an empty tape."""
-    return new_unit(variant, size=0)
-
-
-@pytest.fixture
-def session(drive: Unit) -> Iterator[Session]:
-    with drive.login() as session:
-        yield session
-
-
-@pytest.fixture
-def other(drive: Unit) -> Iterator[Session]:
-    """Another nexus, from another initiator port."""
-    with drive.login() as session:
-        yield session
 
 
 def test_no_sense(session: Session, drive: Unit) -> None:

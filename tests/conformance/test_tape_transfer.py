@@ -5,28 +5,17 @@ as they were asked for."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness.modules import Variant
 from harness.tape import (BEGINNING, BYTORD, END_OF_DATA, FILEMARK_DETECTED, FIXED, LOCATE_FAILURE, SILI, Tape,
                           assert_sense)
-from harness.units import Unit
 from iscsi import scsi
 from iscsi.scsi import Key
 
 pytestmark = pytest.mark.variants("tape")
 
 BYTCMP, VERIFY_IMMED = 2, 4
-
-
-@pytest.fixture
-def tape(new_unit: Callable[..., Unit], variant: Variant) -> Iterator[Tape]:
-    """A drive with an empty tape."""
-    drive = new_unit(variant, size=0)
-    with drive.login() as session:
-        yield Tape(session, drive.lun)
 
 
 def two_files(tape: Tape) -> None:

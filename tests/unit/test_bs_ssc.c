@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "fake_host.h"
+#include "tape_store.h"
 #include "temp_dir.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -22,40 +22,12 @@
 #define DATA 196608 /* where the objects begin */
 #define OBJECT 48   /* their headers; with what follows, multiples of 16 */
 
-static const char *path;
-static struct fake_store tape;
-static struct tgt_bs_request last; /* results of the last operation */
-
-static const struct store_module *module(void)
-{
-	const struct store_module *ssc = fake_module_load(fake_module_file("ssc"));
-
-	assert_non_null(ssc);
-	return ssc;
-}
-
 static void open_tape(const char *bsopts, uint32_t flags)
 {
 	struct fake_open how = {.path = path, .bsopts = bsopts, .flags = flags};
 
 	if (fake_store_open(&tape, module(), &how))
 		fail_msg("%s", tape.error);
-}
-
-static int op(struct fake_request *request)
-{
-	int status;
-
-	assert_true(fake_run(request));
-	last = request->bs;
-	status = (int)request->bs.status;
-	fake_request_free(request);
-	return status;
-}
-
-static int simple(enum tgt_bs_op what)
-{
-	return op(fake_request_new(&tape, what, 0, 0));
 }
 
 static int write_bytes(const void *data, size_t len, uint32_t record_size)
@@ -98,15 +70,6 @@ static int marks(int64_t count, uint32_t flags)
 
 	request->bs.count = count;
 	request->bs.flags = (uint16_t)flags;
-	return op(request);
-}
-
-static int space(enum tgt_bs_space_code code, int64_t count)
-{
-	struct fake_request *request = fake_request_new(&tape, TGT_BS_TAPE_SPACE, 0, 0);
-
-	request->bs.space_code = code;
-	request->bs.count = count;
 	return op(request);
 }
 

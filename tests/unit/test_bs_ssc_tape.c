@@ -13,23 +13,12 @@
 
 #include <cmocka.h>
 
-#include "fake_host.h"
 #include "image.h"
+#include "tape_store.h"
 #include "temp_dir.h"
 
-static const char *path;
-static struct fake_store tape;
-static struct tgt_bs_request last; /* results of the last operation */
 static struct tgt_bs_codec codec;
 static const struct tgt_bs_codec *use; /* of the next READ or WRITE */
-
-static const struct store_module *module(void)
-{
-	const struct store_module *ssc = fake_module_load(fake_module_file("ssc"));
-
-	assert_non_null(ssc);
-	return ssc;
-}
 
 static void open_tape(uint32_t flags)
 {
@@ -37,22 +26,6 @@ static void open_tape(uint32_t flags)
 
 	if (fake_store_open(&tape, module(), &how))
 		fail_msg("%s", tape.error);
-}
-
-static int op(struct fake_request *request)
-{
-	int status;
-
-	assert_true(fake_run(request));
-	last = request->bs;
-	status = (int)request->bs.status;
-	fake_request_free(request);
-	return status;
-}
-
-static int simple(enum tgt_bs_op what)
-{
-	return op(fake_request_new(&tape, what, 0, 0));
 }
 
 static int transfer(enum tgt_bs_op what, const void *data, size_t len, uint32_t size,
@@ -104,15 +77,6 @@ static int locate(uint32_t partition, uint32_t code, uint64_t to)
 
 	request->bs.partition = partition;
 	request->bs.space_code = code;
-	return op(request);
-}
-
-static int space(enum tgt_bs_space_code code, int64_t count)
-{
-	struct fake_request *request = fake_request_new(&tape, TGT_BS_TAPE_SPACE, 0, 0);
-
-	request->bs.space_code = code;
-	request->bs.count = count;
 	return op(request);
 }
 

@@ -35,6 +35,7 @@
 #define LOG_PAGE_DATA_COMPRESSION 0x1b
 #define LOG_PAGE_TAPE_ALERT 0x2e
 #define LOG_PAGE_INFORMATIONAL_EXCEPTIONS 0x2f
+#define LOG_PAGE_TAPE_USAGE 0x30    /* vendor specific: as LTO drives have them */
 #define LOG_PAGE_TAPE_CAPACITY 0x31 /* vendor specific: as LTO drives have them */
 #define LOG_PAGE_LTO_COMPRESSION 0x32
 #define LOG_SUBPAGE_ALL 0xff
@@ -60,6 +61,7 @@ struct log_state {
 	struct log_sums errors_base, statistics_base;
 	/* likewise, of tapes */
 	struct log_sums sequential_base, compression_base;
+	struct log_sums usage_base; /* when the cartridge came in */
 	/* under the lock: rings; the counts are of all that were ever put in */
 	pthread_mutex_t lock;
 	uint64_t nr_events, nr_self_tests;

@@ -242,6 +242,7 @@ const struct log_page log_pages[] = {
     {LOG_PAGE_TAPE_ALERT, 0, is_tape_drive, tape_alert_params, false, reset_alerts,
      tape_alert_for_nexus},
     {LOG_PAGE_INFORMATIONAL_EXCEPTIONS, 0, is_disk, informational_exceptions, false, NULL, NULL},
+    {LOG_PAGE_TAPE_USAGE, 0, is_tape_drive, tape_log_usage, false, NULL, NULL},
     {LOG_PAGE_TAPE_CAPACITY, 0, is_tape_drive, tape_log_capacity, false, NULL, NULL},
     {LOG_PAGE_LTO_COMPRESSION, 0, is_tape_drive, tape_log_compression, false,
      tape_log_reset_compression, NULL},

@@ -405,6 +405,11 @@ static void finish_creation(void *arg, const char *error)
 	free(c);
 }
 
+static void cartridge_noted(void *arg)
+{
+	finish_creation(arg, NULL);
+}
+
 static void store_opened(void *owner, struct store *store, const char *error)
 {
 	struct lu *lu = owner;
@@ -422,6 +427,8 @@ static void store_opened(void *owner, struct store *store, const char *error)
 	error = finish_lu(lu);
 	if (!error && is_passthrough(lu))
 		passthrough_create(lu, finish_creation, c);
+	else if (!error && lu->tape && lu->medium)
+		mam_load(lu, cartridge_noted, c);
 	else
 		finish_creation(c, error);
 }

@@ -57,6 +57,11 @@ struct lu_counters {
 /* Of tapes LOG_STORED are bytes on the medium, which compression makes fewer. */
 enum log_counter { LOG_COMMANDS, LOG_BYTES, LOG_MS, LOG_ERRORS, LOG_STORED, LOG_COUNTERS };
 
+/* Of a cartridge's life (mam.h). */
+struct mam_totals {
+	uint64_t loads, written, read; /* bytes */
+};
+
 /* An LU on one reactor; touched on that reactor only. */
 struct lu_slice {
 	struct lu *lu;
@@ -100,6 +105,7 @@ struct lu {
 	uint32_t max_transfer_blocks;   /* in one store request and in one buffer */
 	bool volatile_cache;            /* what is written needs FLUSH to be durable */
 	uint64_t mam_written, mam_read; /* tapes: bytes moved when the cartridge came in (mam.h) */
+	struct mam_totals mam_before;   /* and what its memory said then */
 	uint32_t tape_block_length;     /* tapes: bytes of a fixed block, 0: there are none */
 	bool tape_unbuffered; /* BUFFERED MODE 0h: what is written is durable when it is answered */
 	atomic_bool readonly; /* by the operator or the store */

@@ -6,6 +6,7 @@
 
 #include "scsi/commands.h"
 #include "scsi/core.h"
+#include "scsi/mam.h"
 #include "scsi/tape.h"
 #include "util/log.h"
 
@@ -116,16 +117,17 @@ static const char *check_exchange(const struct lu *lu, bool removes, bool force)
 	return NULL;
 }
 
+static bool is_same(const struct reopening *r)
+{
+	return r->lu->path && r->path && strcmp(r->lu->path, r->path) == 0;
+}
+
 /* Nothing runs on the LU but what its old store does not give back: then that must stay. */
 static void exchange(struct lu *lu, struct reopening *r)
 {
-	bool same = lu->path && r->path && strcmp(lu->path, r->path) == 0;
-	const char *why = check_exchange(lu, !same && lu->medium, r->force);
+	bool same = is_same(r);
+	const char *why;
 
-	if (why) {
-		fail(r, why);
-		return;
-	}
 	SWAP(lu->store, r->store);
 	why = lu->commands->device_type == 0 ? lu_take_limits(lu) : NULL;
 	if (why) {
@@ -147,16 +149,42 @@ static void exchange(struct lu *lu, struct reopening *r)
 	take_medium(lu, same, r->loads);
 }
 
-static void go_on(void *arg, bool good)
+static void keep(void *arg)
 {
 	struct reopening *r = arg;
 
-	if (good)
-		exchange(r->lu, r);
-	else
-		fail(r, "what was written can't be put on its medium");
 	if (r->failed || !lu_keep(r->lu, exchanged, r))
 		exchanged(r);
+}
+
+static void go_on(void *arg)
+{
+	struct reopening *r = arg;
+	bool stays = is_same(r) && r->lu->medium;
+
+	exchange(r->lu, r);
+	if (!r->failed && r->lu->tape && r->lu->medium && !stays)
+		mam_load(r->lu, keep, r);
+	else
+		keep(r);
+}
+
+static void flushed(void *arg, bool good)
+{
+	struct reopening *r = arg;
+	const struct tgt_bs_geometry g = store_geometry(r->store);
+	const char *why = check_exchange(r->lu, !is_same(r) && r->lu->medium, r->force);
+
+	if (!good)
+		why = "what was written can't be put on its medium";
+	if (why) {
+		fail(r, why);
+		exchanged(r);
+	} else if (r->lu->tape && r->lu->medium && (!is_same(r) || is_empty(&g))) {
+		mam_unload(r->lu, go_on, r);
+	} else {
+		go_on(r);
+	}
 }
 
 /* What a drive has buffered belongs on its tape before that goes. */
@@ -164,8 +192,8 @@ static void granted(struct lu_exclusive *exclusive)
 {
 	struct reopening *r = exclusive->arg;
 
-	if (!r->lu->tape || !lu_flush(r->lu, go_on, r))
-		go_on(r, true);
+	if (!r->lu->tape || !lu_flush(r->lu, flushed, r))
+		flushed(r, true);
 }
 
 static void opened(void *owner, struct store *store, const char *error)

@@ -115,11 +115,13 @@ bool mam_exists(const struct mam_view *view, uint16_t id);
 
 /* ---- mam_commands.c ---- */
 
-/* Notes in the cartridge's memory that it came in or goes out, then next(t); what can't be noted is
- * logged.  At once for stores that keep none. */
-void mam_load(struct scsi_task *t, void (*next)(struct scsi_task *t));
-void mam_unload(struct scsi_task *t, void (*next)(struct scsi_task *t));
-/* Another cartridge: what was moved before was moved on the one before. */
+/* Notes in the cartridge's memory that it has come in or is about to go out, then next(arg) on this
+ * reactor; what can't be noted is logged.  At once for stores that keep none.  While nothing else
+ * moves the cartridge. */
+void mam_load(struct lu *lu, void (*next)(void *arg), void *arg);
+void mam_unload(struct lu *lu, void (*next)(void *arg), void *arg);
+/* Another cartridge, of which nothing is known yet: what was moved before was moved on the one
+ * before. */
 void mam_restart_totals(struct lu *lu);
 
 #endif

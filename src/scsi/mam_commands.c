@@ -11,6 +11,7 @@
 #include "scsi/commands.h"
 #include "scsi/mam.h"
 #include "scsi/tape_alert.h"
+#include "scsi/tape_log.h"
 #include "util/bytes.h"
 #include "util/log.h"
 
@@ -22,14 +23,15 @@ enum sa { SA_VALUES = 0, SA_LIST = 1, SA_VOLUMES = 2, SA_PARTITIONS = 3, SA_SUPP
 
 /* One errand to the cartridge's memory. */
 struct mam_job {
-	struct scsi_task *t;
+	struct scsi_task *t; /* NULL: it is no command's */
 	struct lu *lu;
 	struct reactor *reactor;
 	/* On the worker, with mam there: true, it is to be written back. */
 	bool (*change)(struct mam_job *job);
 	/* On the reactor. */
 	void (*done)(struct mam_job *job);
-	void (*next)(struct scsi_task *t);
+	void (*noted)(void *arg);
+	void *arg;
 	struct work work;
 	struct message message;
 	int error;
@@ -112,9 +114,9 @@ static void came_back(struct message *message)
 	if (job->error && job->error != -ENOMEDIUM)
 		log_err("%s: the memory of its cartridge can't be %s: %s", lu_name(lu), job->failed,
 			job->error == -EBADMSG ? "it is damaged" : strerror(-job->error));
+	lu_store_put(lu);
 	job->done(job);
 	job_free(job);
-	lu_store_put(lu);
 }
 
 /* Bytes that all I_T nexuses have read or written, ever. */
@@ -128,20 +130,28 @@ static uint64_t moved(const struct lu *lu, enum row_counts kind)
 	return sum;
 }
 
-static struct mam_job *job_new(struct scsi_task *t, void (*done)(struct mam_job *job))
+static struct mam_job *job_new(struct lu *lu, void (*done)(struct mam_job *job))
 {
 	struct mam_job *job = calloc(1, sizeof(*job));
 
 	if (!job)
 		return NULL;
-	job->t = t;
-	job->lu = t->lu;
-	job->reactor = t->nexus->reactor;
+	job->lu = lu;
+	job->reactor = reactor_self();
 	job->done = done;
 	job->work.fn = on_worker;
 	job->message.fn = came_back;
-	job->written = moved(t->lu, COUNTS_WRITE) - t->lu->mam_written;
-	job->read = moved(t->lu, COUNTS_READ) - t->lu->mam_read;
+	job->written = moved(lu, COUNTS_WRITE) - lu->mam_written;
+	job->read = moved(lu, COUNTS_READ) - lu->mam_read;
+	return job;
+}
+
+static struct mam_job *job_of_task(struct scsi_task *t, void (*done)(struct mam_job *job))
+{
+	struct mam_job *job = job_new(t->lu, done);
+
+	if (job)
+		job->t = t;
 	return job;
 }
 
@@ -237,7 +247,7 @@ static void read_attributes(struct scsi_task *t)
 
 	if (!volume_ok(t))
 		return;
-	job = job_new(t, read_done);
+	job = job_of_task(t, read_done);
 	if (job)
 		job_start(job);
 	else
@@ -352,7 +362,7 @@ static void write_attributes(struct scsi_task *t)
 		task_good(t);
 		return;
 	}
-	job = job_new(t, write_done);
+	job = job_of_task(t, write_done);
 	if (!job) {
 		task_status(t, STATUS_BUSY);
 		return;
@@ -382,36 +392,49 @@ void mam_restart_totals(struct lu *lu)
 {
 	lu->mam_written = moved(lu, COUNTS_WRITE);
 	lu->mam_read = moved(lu, COUNTS_READ);
+	lu->mam_before = (struct mam_totals){0};
+	tape_log_restart_usage(lu);
 }
 
 static void noted(struct mam_job *job)
 {
-	mam_restart_totals(job->lu);
-	job->next(job->t);
+	job->noted(job->arg);
 }
 
-static void note(struct scsi_task *t, bool (*change)(struct mam_job *job),
-		 void (*next)(struct scsi_task *t))
+static void load_noted(struct mam_job *job)
 {
-	struct mam_job *job = keeps_mam(t->lu) && !t->lu->readonly ? job_new(t, noted) : NULL;
+	mam_restart_totals(job->lu);
+	if (!job->error)
+		job->lu->mam_before =
+		    (struct mam_totals){job->mam.load_count, job->mam.written, job->mam.read};
+	noted(job);
+}
+
+static void note(struct lu *lu, bool (*change)(struct mam_job *job),
+		 void (*done)(struct mam_job *job), void (*next)(void *arg), void *arg)
+{
+	struct mam_job *job = keeps_mam(lu) ? job_new(lu, done) : NULL;
 
 	if (!job) {
-		next(t);
+		mam_restart_totals(lu);
+		next(arg);
 		return;
 	}
-	job->change = change;
-	job->next = next;
+	/* what may not be written is read all the same */
+	job->change = lu->readonly ? NULL : change;
+	job->noted = next;
+	job->arg = arg;
 	job_start(job);
 }
 
-void mam_load(struct scsi_task *t, void (*next)(struct scsi_task *t))
+void mam_load(struct lu *lu, void (*next)(void *arg), void *arg)
 {
-	note(t, change_loaded, next);
+	note(lu, change_loaded, load_noted, next, arg);
 }
 
-void mam_unload(struct scsi_task *t, void (*next)(struct scsi_task *t))
+void mam_unload(struct lu *lu, void (*next)(void *arg), void *arg)
 {
-	note(t, change_unloaded, next);
+	note(lu, change_unloaded, noted, next, arg);
 }
 
 /* ---- rows ---- */

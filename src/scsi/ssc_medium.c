@@ -23,6 +23,11 @@ static bool prepare_load(struct scsi_task *t)
 	return true;
 }
 
+static void load_noted(void *arg)
+{
+	task_good(arg);
+}
+
 static void loaded(struct scsi_task *t)
 {
 	struct lu *lu = t->lu;
@@ -38,7 +43,7 @@ static void loaded(struct scsi_task *t)
 	comes = !lu->medium;
 	lu->medium = lu->started = true;
 	if (comes)
-		mam_load(t, task_good);
+		mam_load(lu, load_noted, t);
 	else
 		task_good(t);
 }
@@ -78,8 +83,10 @@ static void load(struct scsi_task *t)
 	task_submit_prepared(t, loaded);
 }
 
-static void take_out(struct scsi_task *t)
+static void take_out(void *arg)
 {
+	struct scsi_task *t = arg;
+
 	ssc_request(t, TGT_BS_TAPE_UNLOAD);
 	task_submit_prepared(t, unloaded);
 }
@@ -91,7 +98,7 @@ static void unload(struct scsi_task *t)
 	} else if (!t->lu->medium) {
 		task_good(t);
 	} else {
-		mam_unload(t, take_out);
+		mam_unload(t->lu, take_out, t);
 	}
 }
 

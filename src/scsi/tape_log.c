@@ -259,6 +259,58 @@ void tape_log_reset_compression(struct lu *lu, int code)
 	log_read(lu, &lu->log->compression_base);
 }
 
+/* ---- Tape Usage of LTO drives: of the cartridge ---- */
+
+#define USAGE_THREADS 0x0001
+#define USAGE_WRITTEN 0x0002
+#define USAGE_READ 0x0007
+#define DATA_SET 2472960u /* bytes of a data set of LTO-6, which is what the page counts */
+
+/* Over the cartridge's life. */
+static uint64_t data_sets(uint64_t before, uint64_t now)
+{
+	uint64_t bytes = before > UINT64_MAX - now ? UINT64_MAX : before + now;
+
+	return bytes / DATA_SET + !!(bytes % DATA_SET);
+}
+
+/* Since it came in; nothing is done again, and nothing suspended. */
+static struct log_param *put_errors(struct log_param *p, uint16_t retries, uint64_t unrecovered)
+{
+	log_put_param(p++, retries, LOG_BOUNDED_COUNTER, 4, false);
+	put_be16(log_put_param(p++, (uint16_t)(retries + 1), LOG_BOUNDED_COUNTER, 2, false)->value,
+		 unrecovered < UINT16_MAX ? (uint16_t)unrecovered : UINT16_MAX);
+	log_put_param(p++, (uint16_t)(retries + 2), LOG_BOUNDED_COUNTER, 2, false);
+	log_put_param(p++, (uint16_t)(retries + 3), LOG_BOUNDED_COUNTER, 2, false);
+	return p;
+}
+
+unsigned tape_log_usage(const struct lu *lu, struct log_param *out)
+{
+	const struct log_sums *base = &lu->log->usage_base;
+	const struct mam_totals before = lu->medium ? lu->mam_before : (struct mam_totals){0};
+	struct log_sums sums = *base;
+	struct log_param *p = out;
+
+	if (lu->medium)
+		log_read(lu, &sums);
+	put_be32(log_put_param(p++, USAGE_THREADS, LOG_BOUNDED_COUNTER, 4, false)->value,
+		 before.loads < UINT32_MAX ? (uint32_t)before.loads : UINT32_MAX);
+	put_be64(log_put_param(p++, USAGE_WRITTEN, LOG_BOUNDED_COUNTER, 8, false)->value,
+		 data_sets(before.written, since(&sums, base, COUNTS_WRITE, LOG_BYTES)));
+	p = put_errors(p, USAGE_WRITTEN + 1, since(&sums, base, COUNTS_WRITE, LOG_ERRORS));
+	put_be64(log_put_param(p++, USAGE_READ, LOG_BOUNDED_COUNTER, 8, false)->value,
+		 data_sets(before.read, since(&sums, base, COUNTS_READ, LOG_BYTES)));
+	p = put_errors(p, USAGE_READ + 1, since(&sums, base, COUNTS_READ, LOG_ERRORS));
+	return (unsigned)(p - out);
+}
+
+void tape_log_restart_usage(struct lu *lu)
+{
+	if (lu->log)
+		log_read(lu, &lu->log->usage_base);
+}
+
 /* ---- Tape Capacity of LTO drives: the first two partitions, 2^20 bytes ---- */
 
 unsigned tape_log_capacity(const struct lu *lu, struct log_param *out)

@@ -17,7 +17,8 @@ from iscsi.session import Session
 
 pytestmark = pytest.mark.variants("tape")
 
-SEQUENTIAL, VOLUME, COMPRESSION, ALERTS, CAPACITY, LTO_COMPRESSION = 0x0C, 0x17, 0x1B, 0x2E, 0x31, 0x32
+SEQUENTIAL, VOLUME, COMPRESSION, ALERTS, USAGE, CAPACITY, LTO_COMPRESSION = 0x0C, 0x17, 0x1B, 0x2E, 0x30, 0x31, 0x32
+DATA_SET = 2_472_960  # bytes
 WRITE_PROTECT, NO_REMOVAL = 0x09, 0x0A
 
 # What sg_logs says of a page, by its code.
@@ -31,6 +32,7 @@ LOG_PAGES = {
              "Native capacity partition(s) [MB]"],
     "0x1b": ["Data compression page", "Write compression ratio x100: 0", "Data compression enabled: 0x0"],
     "0x2e": ["Tape alert page", "Hard error: 0", "WORM medium - overwrite attempted: 0"],
+    "0x30": ["Tape usage page", "Thread count: 1", "Total data sets written: 0", "Total unrecovered read errors: 0"],
     "0x31": ["Tape capacity page", "Alternate partition maximum capacity (in MiB): 0"],
     "0x32": ["Data compression page", "Megabytes written to tape: 0"],
 }
@@ -108,6 +110,28 @@ def test_counters(session: Session, drive: Unit) -> None:
     assert session.execute(scsi.log_select(page=SEQUENTIAL, control=3, pcr=True), lun=drive.lun).good
     assert [number(session, SEQUENTIAL, code) for code in range(4)] == [0, 0, 0, 0]
     assert number(session, COMPRESSION, 6) == 2
+
+
+def load(session: Session, wanted: bool) -> None:
+    assert session.execute(bytes([0x1B, 0, 0, 0, wanted, 0]), lun=session.lun).good
+
+
+def test_usage(session: Session, drive: Unit) -> None:
+    """Tape Usage (LTO): how often the cartridge was put in and what was moved on it, over its life; nothing is known in
+    an empty drive.  Errors are those since it came in."""
+    for _ in range(3):
+        write(session, os.urandom(DATA_SET // 2))
+    rewind(session)
+    assert read(session, DATA_SET // 2)
+    for loads in (1, 2, 3):
+        assert [number(session, USAGE, code) for code in (1, 2, 7)] == [loads, 2, 1]
+        load(session, False)
+        assert [number(session, USAGE, code) for code in (1, 2, 7)] == [0, 0, 0]
+        load(session, True)
+        session.clear_attentions(drive.lun)
+    assert number(session, USAGE, 1) == 4
+    assert session.execute(scsi.log_select(page=USAGE, control=3, pcr=True), lun=drive.lun).good, "nothing to reset"
+    assert number(session, USAGE, 2) == 2
 
 
 def test_capacities(session: Session) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.daemon import Daemon
 from harness.sg import Sg
 from harness.units import Unit
 from iscsi.scsi import Key
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.variants("tape")
 VALUES, LIST, VOLUMES, PARTITIONS, SUPPORTED = 0, 1, 2, 3, 5
 BINARY, ASCII, TEXT = 0, 1, 2
 INVALID_FIELD_IN_CDB, INVALID_FIELD_IN_LIST, LIST_LENGTH_ERROR = 0x2400, 0x2600, 0x1A00
+LOADS, WRITTEN, WRITTEN_NOW = 0x0003, 0x0220, 0x0222
 VENDOR, LABEL, BARCODE, COHERENCY, OWN = 0x0800, 0x0803, 0x0806, 0x080C, 0x1623
 
 
@@ -151,6 +153,30 @@ def test_loads_are_counted(session: Session) -> None:
     assert grown(0x0003) == 1 and grown(0x0220) == 3 and grown(0x0221) == 0
     assert found[0x0222][1] == bytes(8)
     assert len(found[0x020A][1]) == 40 and found[0x020A][1].strip()
+
+
+def test_loads_by_the_operator_are_counted(session: Session, drive: Unit, daemon: Daemon, tmp_path: Path) -> None:
+    """Another cartridge, and the first one again: each has come in once more, and knows what was moved before."""
+    assert drive.path is not None
+    other = tmp_path / "other"
+    other.touch()
+
+    def change(path: Path) -> dict[int, tuple[int, bytes]]:
+        daemon.do("--op", "update", "--mode", "logicalunit", "--tid", str(drive.tid), "--lun", str(drive.lun),
+                  "--params", f"path={path}")
+        session.clear_attentions(session.lun)
+        return values(session)
+
+    def count(found: dict[int, tuple[int, bytes]], identifier: int) -> int:
+        return int.from_bytes(found[identifier][1], "big")
+
+    assert count(values(session), LOADS) == 1, "it came in with its unit"
+    for _ in range(3):
+        assert session.execute(bytes([0x0A, 0, 0x10, 0, 0, 0]), data_out=bytes(0x100000)).good
+    found = change(other)
+    assert count(found, LOADS) == 1 and count(found, WRITTEN) == 0
+    found = change(drive.path)
+    assert count(found, LOADS) == 2 and count(found, WRITTEN) == 3 and count(found, WRITTEN_NOW) == 0
 
 
 def test_sg_read_attr(session: Session, drive: Unit, shim_file: Path) -> None:

@@ -130,7 +130,7 @@ static inline struct scsi_task *sense6(uint8_t byte1, uint8_t page, uint8_t subp
 {
 	const uint8_t cdb[6] = {0x1a, byte1, page, subpage, 0xff};
 
-	return fake_run(mode_rows, 0, cdb, NULL, 0);
+	return fake_run(mode_sense_rows, 0, cdb, NULL, 0);
 }
 
 static inline struct scsi_task *sense10(uint8_t byte1, uint8_t page, uint8_t subpage)

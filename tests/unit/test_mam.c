@@ -8,6 +8,9 @@ static int new_drive(void **state)
 {
 	(void)state;
 	drive = tape_drive(0);
+	/* it has noted that its cartridge came in */
+	assert_int_equal(tape.nr_cas, 1);
+	tape.nr_cas = 0;
 	return 0;
 }
 
@@ -291,13 +294,14 @@ static void loads_are_counted(void **state)
 	assert_good(drive, load(1));
 	COMMAND(drive, NULL, 0, 0, 0x00, 0, 0, 0, 0, 0);
 	assert_int_equal(number(0, 0x0002), 0);
-	assert_int_equal(number(0, 0x0003), 1);
+	assert_int_equal(number(0, 0x0003), 2);
 	assert_int_equal(number(0, 0x0222), 0);
 	assert_int_equal(number(0, 0x0220), 1);
 	assert_int_equal(number(0, 0x0221), 0);
 	assert_good(drive, read_attribute(0, 0, 0x020a, 65535));
 	assert_memory_equal(find(0x020a), "\x02\x0a\x81\0\x28IET     beaf", 17);
-	assert_null(find(0x020b));
+	assert_memory_equal(find(0x020b), "\x02\x0b\x81\0\x28IET     beaf", 17);
+	assert_null(find(0x020c));
 }
 
 static void a_write_protected_cartridge(void **state)

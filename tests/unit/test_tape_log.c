@@ -4,6 +4,7 @@
 #include "scsi/mode.h"
 #include "scsi/sense.h"
 #include "scsi/tape_alert.h"
+#include "scsi/tape_log.h"
 
 #define MB UINT64_C(1000000)
 #define MiB (UINT64_C(1) << 20)
@@ -64,7 +65,7 @@ static void assert_param(uint8_t code, uint16_t parameter, uint8_t control, cons
 static void pages_of_a_drive(void **state)
 {
 	static const uint8_t codes[] = {0x00, 0x02, 0x03, 0x07, 0x0c, 0x10,
-					0x17, 0x1b, 0x2e, 0x31, 0x32};
+					0x17, 0x1b, 0x2e, 0x30, 0x31, 0x32};
 
 	(void)state;
 	assert_memory_equal(page(0x00), codes, sizeof(codes));
@@ -204,6 +205,40 @@ static void ratio_has_limits(void **state)
 }
 
 /* ---- Tape Capacity: main and alternate partition, remaining and maximum ---- */
+
+/* The life of the cartridge, and the errors since it came in */
+static void usage(void **state)
+{
+	(void)state;
+	fake_lu.mam_before = (struct mam_totals){0x01020304, 2472960ull * 5, 1};
+	moved(TGT_BS_TAPE_WRITE, 2472961, 0, STATUS_GOOD);
+	moved(TGT_BS_TAPE_READ, 2472960, 0, STATUS_GOOD);
+	ASSERT_PARAM(0x30, 0x0001, 0x20, 1, 2, 3, 4);
+	ASSERT_PARAM(0x30, 0x0002, 0x20, 0, 0, 0, 0, 0, 0, 0, 7);
+	ASSERT_PARAM(0x30, 0x0003, 0x20, 0, 0, 0, 0);
+	ASSERT_PARAM(0x30, 0x0004, 0x20, 0, 0);
+	ASSERT_PARAM(0x30, 0x0005, 0x20, 0, 0);
+	ASSERT_PARAM(0x30, 0x0006, 0x20, 0, 0);
+	ASSERT_PARAM(0x30, 0x0007, 0x20, 0, 0, 0, 0, 0, 0, 0, 2);
+	ASSERT_PARAM(0x30, 0x0008, 0x20, 0, 0, 0, 0);
+	ASSERT_PARAM(0x30, 0x0009, 0x20, 0, 0);
+	ASSERT_PARAM(0x30, 0x000a, 0x20, 0, 0);
+	ASSERT_PARAM(0x30, 0x000b, 0x20, 0, 0);
+	/* more than its counters hold */
+	fake_lu.mam_before = (struct mam_totals){UINT64_MAX, UINT64_MAX, UINT64_MAX - 5};
+	ASSERT_PARAM(0x30, 0x0001, 0x20, 0xff, 0xff, 0xff, 0xff);
+	ASSERT_PARAM(0x30, 0x0002, 0x20, 0, 0, 0x06, 0xc8, 0xc5, 0x97, 0x7a, 0xdc);
+	/* another one, of which nothing is known yet */
+	fake_lu.mam_before = (struct mam_totals){0};
+	tape_log_restart_usage(&fake_lu);
+	ASSERT_PARAM(0x30, 0x0002, 0x20, 0, 0, 0, 0, 0, 0, 0, 0);
+	/* an empty drive */
+	moved(TGT_BS_TAPE_WRITE, 5000, 0, STATUS_GOOD);
+	fake_lu.mam_before.loads = 1;
+	fake_lu.medium = false;
+	ASSERT_PARAM(0x30, 0x0001, 0x20, 0, 0, 0, 0);
+	ASSERT_PARAM(0x30, 0x0002, 0x20, 0, 0, 0, 0, 0, 0, 0, 0);
+}
 
 static void capacity(void **state)
 {
@@ -380,13 +415,21 @@ static void flags_are_reset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TAPE(pages_of_a_drive),     TAPE(sequential_access_counts),
-	    TAPE(native_capacity),      TAPE(counters_are_reset),
-	    TAPE(volume_statistics),    TAPE(compression),
-	    TAPE(ratio_has_limits),     TAPE(capacity),
-	    TAPE(flags_are_raised),     TAPE(each_nexus_reads_a_flag_once),
-	    TAPE(flags_can_be_kept),    TAPE(cartridge_comes_in),
-	    TAPE(what_ends_is_noticed), TAPE(flags_are_reset),
+	    TAPE(pages_of_a_drive),
+	    TAPE(sequential_access_counts),
+	    TAPE(native_capacity),
+	    TAPE(counters_are_reset),
+	    TAPE(volume_statistics),
+	    TAPE(compression),
+	    TAPE(ratio_has_limits),
+	    TAPE(usage),
+	    TAPE(capacity),
+	    TAPE(flags_are_raised),
+	    TAPE(each_nexus_reads_a_flag_once),
+	    TAPE(flags_can_be_kept),
+	    TAPE(cartridge_comes_in),
+	    TAPE(what_ends_is_noticed),
+	    TAPE(flags_are_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

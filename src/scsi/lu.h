@@ -233,6 +233,10 @@ void lu_exclusive_end(struct lu_exclusive *exclusive,
  * such cache, done isn't called.  Inside an exclusive operation on all of the LU. */
 bool lu_flush(struct lu *lu, void (*done)(void *arg, bool good), void *arg);
 
+/* The cartridge that is still in a tape drive (unloaded, or held) is loaded; then done(arg, good)
+ * on this reactor.  Inside an exclusive operation on all of the LU. */
+void lu_load_tape(struct lu *lu, void (*done)(void *arg, bool good), void *arg);
+
 /* For management: change(lu, arg) runs inside an exclusive operation on all of the LU, on the
  * calling reactor, then done(arg). */
 void lu_change(struct lu *lu, void (*change)(struct lu *lu, void *arg), void (*done)(void *arg),
@@ -250,7 +254,8 @@ struct lu_opening {
 /*
  * Opens the LU's store anew, and lets the old one go; then done(arg, error) on the calling reactor.
  * error (valid during the call) says why not, NULL: it is done; when it failed the LU goes on as it
- * was.  Another path is another medium, and initiators are told so.  Control reactor.
+ * was.  Another path is another medium, and initiators are told so; the cartridge that a tape drive
+ * has already is loaded if it isn't.  Control reactor.
  */
 void lu_reopen(struct lu *lu, const struct lu_opening *how,
 	       void (*done)(void *arg, const char *error), void *arg);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* FLUSH of an LU's store that is no task's. */
+/* Requests to an LU's store that are no task's: FLUSH, and LOAD of a tape. */
 #include <stdlib.h>
 
 #include "scsi/core.h"
 #include "util/log.h"
 
-struct flushing {
+struct errand {
 	struct lu *lu;
 	struct store_request request;
 	void *module_data;
@@ -13,12 +13,21 @@ struct flushing {
 	void *arg;
 };
 
+static void end(struct errand *f, bool good)
+{
+	void (*done)(void *arg, bool good) = f->done;
+	void *arg = f->arg;
+
+	lu_store_put(f->lu);
+	free(f->module_data);
+	free(f);
+	done(arg, good);
+}
+
 static void flushed(struct store_request *request)
 {
-	struct flushing *f = container_of(request, struct flushing, request);
+	struct errand *f = container_of(request, struct errand, request);
 	bool good = request->bs.status == TGT_BS_OK;
-	void (*done)(void *arg, bool good);
-	void *arg;
 
 	if (!good) {
 		/* as after a SYNCHRONIZE CACHE that failed: nothing is known about the medium */
@@ -27,12 +36,12 @@ static void flushed(struct store_request *request)
 			lu_name(f->lu));
 		f->lu->failed = true;
 	}
-	done = f->done;
-	arg = f->arg;
-	lu_store_put(f->lu);
-	free(f->module_data);
-	free(f);
-	done(arg, good);
+	end(f, good);
+}
+
+static void loaded(struct store_request *request)
+{
+	end(container_of(request, struct errand, request), request->bs.status == TGT_BS_OK);
 }
 
 /* A drive buffers what is written to its tape. */
@@ -41,13 +50,11 @@ static bool has_cache(const struct lu *lu)
 	return lu->tape ? lu->medium : lu->volatile_cache;
 }
 
-bool lu_flush(struct lu *lu, void (*done)(void *arg, bool good), void *arg)
+static void submit(struct lu *lu, enum tgt_bs_op op, void (*ended)(struct store_request *request),
+		   void (*done)(void *arg, bool good), void *arg)
 {
-	struct flushing *f;
+	struct errand *f = calloc(1, sizeof(*f));
 
-	if (!lu->store || !has_cache(lu) || !store_can(lu->store, TGT_BS_CAN_FLUSH))
-		return false;
-	f = calloc(1, sizeof(*f));
 	if (!f)
 		abort();
 	f->module_data = aligned_alloc(16, (store_max_request_size() + 15u) & ~(size_t)15);
@@ -57,7 +64,19 @@ bool lu_flush(struct lu *lu, void (*done)(void *arg, bool good), void *arg)
 	f->done = done;
 	f->arg = arg;
 	lu_store_get(lu);
-	store_request_init(&f->request, TGT_BS_FLUSH, f->module_data, flushed);
+	store_request_init(&f->request, op, f->module_data, ended);
 	store_submit(lu->store, &f->request);
+}
+
+bool lu_flush(struct lu *lu, void (*done)(void *arg, bool good), void *arg)
+{
+	if (!lu->store || !has_cache(lu) || !store_can(lu->store, TGT_BS_CAN_FLUSH))
+		return false;
+	submit(lu, TGT_BS_FLUSH, flushed, done, arg);
 	return true;
+}
+
+void lu_load_tape(struct lu *lu, void (*done)(void *arg, bool good), void *arg)
+{
+	submit(lu, TGT_BS_TAPE_LOAD, loaded, done, arg);
 }

@@ -40,7 +40,10 @@ static void released(struct lu_exclusive *exclusive)
 {
 	struct reopening *r = exclusive->arg;
 
-	store_finish(r->store, finish, r);
+	if (r->store)
+		store_finish(r->store, finish, r);
+	else
+		finish(r);
 }
 
 static void exchanged(void *arg)
@@ -196,20 +199,69 @@ static void granted(struct lu_exclusive *exclusive)
 		flushed(r, true);
 }
 
+/* ---- the cartridge that a tape drive has already: its file can't be opened twice ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool is_there(const struct lu *lu, const struct reopening *r)
+{
+	return lu->tape && r->loads && lu->path && same_text(lu->path, r->path) &&
+	       same_text(lu->bsopts, r->bsopts) && lu->store_flags == r->flags;
+}
+
+static void loaded(void *arg, bool good)
+{
+	struct reopening *r = arg;
+	struct lu *lu = r->lu;
+
+	if (!good) {
+		fail(r, "the drive can't load the cartridge that it has");
+		exchanged(r);
+		return;
+	}
+	lu->medium = lu->started = true;
+	tape_medium_changed(lu);
+	lu_establish_ua(lu, ASC_NOT_READY_TO_READY_CHANGE, 0);
+	mam_load(lu, exchanged, r);
+}
+
+static void granted_load(struct lu_exclusive *exclusive)
+{
+	struct reopening *r = exclusive->arg;
+
+	if (r->lu->medium && r->lu->started)
+		exchanged(r);
+	else
+		lu_load_tape(r->lu, loaded, r);
+}
+
+static void begin(struct reopening *r, void (*granted_fn)(struct lu_exclusive *exclusive))
+{
+	r->exclusive =
+	    (struct lu_exclusive){.lu = r->lu, .all = true, .granted = granted_fn, .arg = r};
+	lu_exclusive_begin(&r->exclusive);
+}
+
 static void opened(void *owner, struct store *store, const char *error)
 {
 	struct lu *lu = owner;
 	struct reopening *r = lu->reopening;
 
 	lu->reopening = NULL;
+	if (!store && is_there(lu, r)) {
+		begin(r, granted_load);
+		return;
+	}
 	if (!store) {
 		fail(r, error);
 		finish(r);
 		return;
 	}
 	r->store = store;
-	r->exclusive = (struct lu_exclusive){.lu = lu, .all = true, .granted = granted, .arg = r};
-	lu_exclusive_begin(&r->exclusive);
+	begin(r, granted);
 }
 
 void lu_reopen(struct lu *lu, const struct lu_opening *how,

@@ -179,6 +179,28 @@ def test_loads_by_the_operator_are_counted(session: Session, drive: Unit, daemon
     assert count(found, LOADS) == 2 and count(found, WRITTEN) == 3 and count(found, WRITTEN_NOW) == 0
 
 
+def test_the_same_cartridge_again(session: Session, drive: Unit, daemon: Daemon) -> None:
+    """path= of the cartridge that the drive has: it is loaded if it was unloaded, which is one load more, and every
+    initiator is told (28h/00h); else nothing happens."""
+    def again() -> None:
+        daemon.do("--op", "update", "--mode", "logicalunit", "--tid", str(drive.tid), "--lun", str(drive.lun),
+                  "--params", f"path={drive.path}")
+
+    ready = bytes(6)
+    assert session.execute(bytes([0x0A, 0, 0, 0, 4, 0]), data_out=b"kept").good
+    again()
+    assert session.execute(ready).good
+    for byte in (0, 9):  # unload, and load with HOLD
+        assert session.execute(bytes([0x1B, 0, 0, 0, byte, 0])).good
+        assert session.execute(ready).sense.key == Key.NOT_READY
+        again()
+        result = session.execute(ready)
+        assert_sense(result, Key.UNIT_ATTENTION, 0x2800)
+        assert session.execute(ready).good
+        assert session.execute(bytes([0x08, 0, 0, 0, 4, 0]), read=4).data == b"kept"
+    assert int.from_bytes(values(session)[LOADS][1], "big") == 3
+
+
 def test_sg_read_attr(session: Session, drive: Unit, shim_file: Path) -> None:
     """What sg_read_attr makes of it, in words."""
     assert write(session, attribute(VENDOR, ASCII, b"LTFS    "), attribute(BARCODE, ASCII, b"TST001L5".ljust(32))).good

@@ -145,6 +145,15 @@ static bool check_may_empty(struct scsi_task *t)
 	return false;
 }
 
+/* Partitions and their sizes are in the Medium Partition mode page, which is another one now (SPC-5
+ * 5.14: other nexuses are told of changed mode parameters). */
+static void emptied(struct scsi_task *t)
+{
+	if (t->store.bs.status == TGT_BS_OK)
+		lu_establish_ua(t->lu, ASC_MODE_PARAMETERS_CHANGED, t->nexus->id);
+	ssc_done(t);
+}
+
 #define FORMAT_VERIFY 0x02
 enum { FORMAT_DEFAULT = 0, FORMAT_PARTITION = 1, FORMAT_DEFAULT_AND_PARTITION = 2 };
 
@@ -200,7 +209,7 @@ static void format_here(struct scsi_task *t)
 	bs = ssc_request(t, TGT_BS_TAPE_FORMAT);
 	bs->count = wanted.count;
 	bs->sizes = wanted.equal ? NULL : t->work;
-	task_submit_prepared(t, ssc_done);
+	task_submit_prepared(t, emptied);
 }
 
 static void format_medium(struct scsi_task *t)
@@ -222,7 +231,7 @@ static void capacity_set(struct scsi_task *t)
 	if (t->store.bs.status == TGT_BS_ERR_INVALID) /* less than a medium can have */
 		task_invalid_cdb(t, 3, 7);
 	else
-		ssc_done(t);
+		emptied(t);
 }
 
 static void set_capacity_here(struct scsi_task *t)

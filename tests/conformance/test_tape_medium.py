@@ -14,6 +14,7 @@ from harness.tape import (END_OF_DATA, END_OF_PARTITION, FIXED, LOCATE_FAILURE, 
 from harness.units import Unit
 from iscsi import scsi
 from iscsi.scsi import Key
+from iscsi.session import Session
 
 pytestmark = pytest.mark.variants("tape")
 
@@ -113,6 +114,16 @@ def test_capacity(tape: Tape) -> None:
     assert_sense(tape.read(6), Key.BLANK_CHECK, END_OF_DATA)
     assert tape.set_capacity(65535).good
     assert tape.write(b"after").good
+
+
+@pytest.mark.parametrize("cdb", [bytes([0x04, 0, 0, 0, 0, 0]), bytes([0x0B, 0, 0, 0x80, 0, 0])],
+                         ids=["FORMAT MEDIUM", "SET CAPACITY"])
+def test_others_are_told_of_new_partitions(session: Session, other: Session, cdb: bytes) -> None:
+    """FORMAT MEDIUM and SET CAPACITY change what the Medium Partition page says: MODE PARAMETERS CHANGED for the other
+    nexus (SPC-5 5.14)."""
+    assert session.execute(cdb).good
+    assert_sense(other.execute(scsi.test_unit_ready()), Key.UNIT_ATTENTION, 0x2A01)
+    assert session.execute(scsi.test_unit_ready()).good
 
 
 def test_erase(tape: Tape) -> None:

@@ -25,6 +25,7 @@ struct update {
 	struct changer_saving saving;
 	struct changer_errand errand;
 	bool told; /* the elements have changed */
+	bool slow; /* the drive hangs */
 	char device_id[CHANGER_DEVICE_ID_MAX];
 	char path[CHANGER_PATH_MAX];
 	char error[384];
@@ -116,6 +117,7 @@ static bool set_drive(struct update *u, struct element *e)
 	if (other && other != e)
 		return fail(u, "tid, lun", "another element has that drive");
 	e->has_drive = true;
+	e->hung = 0; /* it may be another one at the same address; if not, that will be seen */
 	e->tid = u->params.tid.value;
 	e->lun = u->params.lun.value;
 	memcpy(e->device_id, u->device_id, sizeof(e->device_id));
@@ -146,7 +148,9 @@ static void released(struct lu_exclusive *exclusive)
 	struct update *u = exclusive->arg;
 	struct mgmt_request *r = u->request;
 
-	if (*u->error)
+	if (u->slow)
+		mgmt_fail(r, ETIMEDOUT, "the drive is busy", "%s", u->error);
+	else if (*u->error)
 		mgmt_refuse(r, "%s", u->error);
 	else
 		log_info("%s: %s", lu_name(u->lu), r->args.params);
@@ -174,6 +178,7 @@ static void carried(struct changer_errand *errand)
 {
 	struct update *u = errand->arg;
 
+	u->slow = errand->result == ERRAND_SLOW;
 	if (errand->result != ERRAND_DONE)
 		fail(u, "drive", errand->error);
 	u->saving = (struct changer_saving){.done = saved, .arg = u};
@@ -183,16 +188,18 @@ static void carried(struct changer_errand *errand)
 /* The drive gets back what it had when the daemon ended. */
 static void equip_drive(struct update *u)
 {
-	const struct element *e = changer_find(u->lu->changer, (uint16_t)u->params.address.value);
+	struct element *e = changer_find(u->lu->changer, (uint16_t)u->params.address.value);
 
 	if (!changer_path(u->lu->changer, e->cartridge.barcode, u->path, sizeof(u->path))) {
 		fail(u, e->cartridge.barcode, "its path is too long");
 		finish(u);
 		return;
 	}
-	u->errand = (struct changer_errand){.tid = e->tid,
+	u->errand = (struct changer_errand){.changer = u->lu,
+					    .tid = e->tid,
 					    .lun = e->lun,
 					    .address = e->address,
+					    .cartridge = &e->cartridge,
 					    .path = u->path,
 					    .done = carried,
 					    .arg = u};
@@ -274,19 +281,24 @@ void mgmt_changer_update(struct mgmt_request *r)
 
 /* ---- cartridges on their way, for the changers ---- */
 
-static void end_errand(struct changer_errand *errand, enum errand_result result, const char *why)
+static void end_trip(struct changer_trip *trip, enum errand_result result, const char *why)
 {
-	errand->result = result;
-	snprintf(errand->error, sizeof(errand->error), "target %u lun %u: %s", errand->tid,
-		 errand->lun, why);
-	changer_errand_ended(errand);
+	trip->result = result;
+	snprintf(trip->error, sizeof(trip->error), "target %u lun %u: %s", trip->tid, trip->lun,
+		 why);
+	changer_trip_ended(trip);
 }
 
 static void reopened(void *arg, const char *error)
 {
-	struct changer_errand *errand = arg;
+	struct changer_trip *trip = arg;
 
-	end_errand(errand, error ? ERRAND_FAILED : ERRAND_DONE, error ? error : "");
+	end_trip(trip, error ? ERRAND_FAILED : ERRAND_DONE, error ? error : "");
+}
+
+static bool goes_on(void *arg)
+{
+	return changer_trip_goes_on(arg);
 }
 
 static bool holds_nothing(const struct lu *lu)
@@ -294,35 +306,36 @@ static bool holds_nothing(const struct lu *lu)
 	return store_is_empty(lu->store);
 }
 
-static void carry(struct changer_errand *errand)
+static void carry(struct changer_trip *trip)
 {
-	struct lu *lu = find_drive(errand->tid, errand->lun);
-	bool loads = errand->path;
+	struct lu *lu = find_drive(trip->tid, trip->lun);
+	bool loads = trip->path;
 
 	if (!lu)
-		end_errand(errand, ERRAND_NO_DRIVE, "there is no such tape drive");
+		end_trip(trip, ERRAND_NO_DRIVE, "there is no such tape drive");
 	else if (lu->reopening)
-		end_errand(errand, ERRAND_FAILED, "another cartridge is on its way");
+		end_trip(trip, ERRAND_FAILED, "another cartridge is on its way");
 	else if (!loads && holds_nothing(lu))
-		end_errand(errand, ERRAND_DONE, "");
-	else if (loads && lu->path && strcmp(lu->path, errand->path) == 0)
-		end_errand(errand, ERRAND_DONE, "");
+		end_trip(trip, ERRAND_DONE, "");
+	else if (loads && lu->path && strcmp(lu->path, trip->path) == 0)
+		end_trip(trip, ERRAND_DONE, "");
 	else if (loads && !holds_nothing(lu))
-		end_errand(errand, ERRAND_OCCUPIED, "it has a medium that isn't the library's");
+		end_trip(trip, ERRAND_OCCUPIED, "it has a medium that isn't the library's");
 	else if (lu->medium && lu_removal_prevented(lu))
-		end_errand(errand, ERRAND_PREVENTED,
-			   "an initiator prevents the removal of the cartridge");
+		end_trip(trip, ERRAND_PREVENTED,
+			 "an initiator prevents the removal of the cartridge");
 	else
 		lu_reopen(lu,
-			  &(struct lu_opening){.path = errand->path,
+			  &(struct lu_opening){.path = trip->path,
 					       .bsopts = lu->bsopts,
 					       .flags = lu->store_flags,
 					       .empty = !loads,
-					       .loads = true},
-			  reopened, errand);
+					       .loads = true,
+					       .goes_on = goes_on},
+			  reopened, trip);
 }
 
 void mgmt_changer_init(void)
 {
-	changer_set_carrier(carry);
+	changer_set_carrier(carry, CHANGER_WAIT_MS);
 }

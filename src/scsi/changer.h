@@ -32,6 +32,7 @@ struct cartridge {
 	uint16_t source;                   /* the storage element that it was moved from last */
 	bool has_source;
 	bool imported; /* in a mail slot: an operator put it there */
+	uint32_t hung; /* not 0: on its way to or from a drive that hangs; it can't be moved */
 };
 
 struct element {
@@ -41,6 +42,7 @@ struct element {
 	struct cartridge cartridge;
 	/* drives */
 	bool has_drive;
+	uint32_t hung; /* not 0: it doesn't end to load or unload */
 	uint32_t tid, lun;
 	char device_id[CHANGER_DEVICE_ID_MAX]; /* T10 vendor ID designator, for DVCID */
 };
@@ -69,6 +71,11 @@ const struct placement *changer_known(const struct changer *changer, const char 
 void changer_forget(struct changer *changer, const char *barcode);
 /* NULL: there is no such element. */
 struct element *changer_find(const struct changer *changer, uint16_t address);
+/* Nothing can be moved out of it or into it: a drive hangs that it is, or has to do with. */
+static inline bool changer_is_hung(const struct element *element)
+{
+	return element->hung || (element->full && element->cartridge.hung);
+}
 /* The element that holds the cartridge, or NULL. */
 struct element *changer_holder(const struct changer *changer, const char *barcode);
 /* The drive's element, or NULL. */

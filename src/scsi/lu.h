@@ -249,6 +249,9 @@ struct lu_opening {
 	bool empty;     /* there is no medium (of a disk): nothing is opened */
 	bool loads;     /* the medium comes in, also when it had been ejected */
 	bool force;     /* also while initiators prevent the removal */
+	/* NULL, or asked with lu_reopen()'s arg right before the exchange; false: it is no longer
+	 * wanted */
+	bool (*goes_on)(void *arg);
 };
 
 /*

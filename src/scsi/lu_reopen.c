@@ -19,6 +19,7 @@ struct reopening {
 	struct store *store; /* the new one; after the exchange the one to close */
 	bool failed;
 	char error[256];
+	bool (*goes_on)(void *arg);
 	void (*done)(void *arg, const char *error);
 	void *arg;
 };
@@ -180,6 +181,9 @@ static void flushed(void *arg, bool good)
 
 	if (!good)
 		why = "what was written can't be put on its medium";
+	/* from here on it is carried out */
+	if (!why && r->goes_on && !r->goes_on(r->arg))
+		why = "it took too long";
 	if (why) {
 		fail(r, why);
 		exchanged(r);
@@ -284,6 +288,7 @@ void lu_reopen(struct lu *lu, const struct lu_opening *how,
 	r->flags = how->flags;
 	r->loads = how->loads;
 	r->force = how->force;
+	r->goes_on = how->goes_on;
 	r->done = done;
 	r->arg = arg;
 	lu_ref(lu);

@@ -71,20 +71,28 @@ static void arrived(struct moving *m)
 	next_step(m);
 }
 
-/* What can't be put back where it came from is put where there is room: it must not be lost. */
-static void rescue(struct moving *m)
+static void rescue_to(struct moving *m, bool to_any)
 {
 	const struct changer *changer = m->t->lu->changer;
 
 	for (unsigned i = 0; m->hand.full && i < changer->count; i++) {
 		struct element *e = &changer->elements[i];
 
-		if (e->type != ELEMENT_STORAGE || e->full)
+		if (e->full || e->type == ELEMENT_TRANSPORT ||
+		    (e->type != ELEMENT_STORAGE && !to_any))
 			continue;
 		log_err("%s: %s is in element %u now", lu_name(m->t->lu), m->hand.cartridge.barcode,
 			e->address);
 		changer_carry(&m->hand, e);
 	}
+}
+
+/* What can't be put back where it came from is put where there is room: it must not be lost.  If no
+ * slot is free, its own element or the drive's is; in that it is as one that was ejected. */
+static void rescue(struct moving *m)
+{
+	rescue_to(m, false);
+	rescue_to(m, true);
 }
 
 /* The steps that were made are made backwards, then the task ends with this. */
@@ -110,7 +118,8 @@ static void fail(struct moving *m, enum sense_key key, uint16_t asc)
 
 static void drive_refused(struct moving *m, const struct changer_errand *errand)
 {
-	log_err("%s: element %u: %s", lu_name(m->t->lu), errand->address, errand->error);
+	if (errand->result != ERRAND_SLOW) /* which has been said */
+		log_err("%s: element %u: %s", lu_name(m->t->lu), errand->address, errand->error);
 	switch (errand->result) {
 	case ERRAND_PREVENTED:
 		fail(m, KEY_ILLEGAL_REQUEST, ASC_MEDIUM_REMOVAL_PREVENTED);
@@ -120,6 +129,11 @@ static void drive_refused(struct moving *m, const struct changer_errand *errand)
 		break;
 	case ERRAND_OCCUPIED:
 		fail(m, KEY_ILLEGAL_REQUEST, ASC_MEDIUM_DESTINATION_ELEMENT_FULL);
+		break;
+	case ERRAND_SLOW:
+		/* the robot stands where it should: 15h/01h, MECHANICAL POSITIONING ERROR, would
+		 * send the operator to the wrong device */
+		fail(m, KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE);
 		break;
 	default:
 		fail(m, KEY_HARDWARE_ERROR, ASC_MEDIA_LOAD_OR_EJECT_FAILED);
@@ -141,9 +155,11 @@ static void put_back(struct changer_errand *errand)
 static void send(struct moving *m, struct element *drive, bool loads,
 		 void (*done)(struct changer_errand *errand))
 {
-	m->errand = (struct changer_errand){.tid = drive->tid,
+	m->errand = (struct changer_errand){.changer = m->t->lu,
+					    .tid = drive->tid,
 					    .lun = drive->lun,
 					    .address = drive->address,
+					    .cartridge = &m->steps[m->at].from->cartridge,
 					    .path = loads ? m->path : NULL,
 					    .done = done,
 					    .arg = m};
@@ -157,7 +173,7 @@ static void put_in(struct changer_errand *errand)
 
 	if (errand->result == ERRAND_DONE) {
 		arrived(m);
-	} else if (from->type == ELEMENT_DRIVE) {
+	} else if (from->type == ELEMENT_DRIVE && errand->result != ERRAND_SLOW) {
 		log_err("%s: element %u: %s", lu_name(m->t->lu), errand->address, errand->error);
 		send(m, from, true, put_back);
 	} else {
@@ -195,7 +211,9 @@ static void next_step(struct moving *m)
 		return;
 	}
 	from = m->steps[m->at].from;
-	if (!changer_path(changer, from->cartridge.barcode, m->path, sizeof(m->path)))
+	if (changer_is_hung(from) || changer_is_hung(m->steps[m->at].to)) /* it goes backwards */
+		fail(m, KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE);
+	else if (!changer_path(changer, from->cartridge.barcode, m->path, sizeof(m->path)))
 		fail(m, KEY_HARDWARE_ERROR, ASC_MEDIA_LOAD_OR_EJECT_FAILED);
 	else if (from->type == ELEMENT_DRIVE && from != m->steps[m->at].to)
 		send(m, from, false, taken_out);
@@ -232,7 +250,8 @@ static bool has_transport(struct scsi_task *t)
 /* Cartridges don't stay in the robot's hand. */
 static bool can_hold(struct scsi_task *t, const struct element *e)
 {
-	if (e->type != ELEMENT_TRANSPORT && (e->type != ELEMENT_DRIVE || e->has_drive))
+	if (e->type != ELEMENT_TRANSPORT && (e->type != ELEMENT_DRIVE || e->has_drive) &&
+	    !changer_is_hung(e))
 		return true;
 	task_sense(t, KEY_ILLEGAL_REQUEST,
 		   e->type == ELEMENT_TRANSPORT ? ASC_INVALID_ELEMENT_ADDRESS

@@ -14,6 +14,7 @@
 /* Flags of a descriptor, byte 2. */
 #define FULL 0x01
 #define IMPEXP 0x02
+#define EXCEPT 0x04
 #define ACCESS 0x08
 #define EXENAB 0x10
 #define INENAB 0x20
@@ -97,9 +98,10 @@ static uint8_t flags_of(const struct element *e)
 
 	if (e->type == ELEMENT_TRANSPORT)
 		return flags;
-	if (e->type == ELEMENT_DRIVE)
-		return flags | (e->has_drive ? ACCESS : 0);
-	flags |= ACCESS;
+	if (changer_is_hung(e)) /* the robot is denied access to it: that is abnormal */
+		flags |= EXCEPT;
+	else if (e->type != ELEMENT_DRIVE || e->has_drive)
+		flags |= ACCESS;
 	if (e->type == ELEMENT_MAIL)
 		flags |= EXENAB | INENAB | (e->full && e->cartridge.imported ? IMPEXP : 0);
 	return flags;
@@ -134,6 +136,8 @@ static void put_descriptor(uint8_t *at, const struct element *e,
 {
 	put_be16(at, e->address);
 	at[2] = flags_of(e);
+	if (at[2] & EXCEPT) /* ADDITIONAL SENSE CODE and its QUALIFIER */
+		put_be16(at + 4, ASC_INTERNAL_TARGET_FAILURE);
 	if (e->full && e->cartridge.has_source) {
 		at[9] = SVALID;
 		put_be16(at + 10, e->cartridge.source);

@@ -9,6 +9,7 @@
 #include "mgmt/lu_params.h"
 #include "mgmt/request.h"
 #include "reactor/reactor.h"
+#include "scsi/changer_state.h"
 #include "scsi/commands.h"
 #include "store/loader.h"
 #include "util/cleanup.h"
@@ -284,12 +285,22 @@ static void destroyed(void *arg)
 	free(d);
 }
 
+static void destroy(void *arg)
+{
+	struct deletion *d = arg;
+
+	lu_destroy(d->lu, destroyed, d);
+}
+
 static void unpublished(void *arg)
 {
 	struct deletion *d = arg;
 
 	reactor_timer_arm(reactor_self(), &d->timer, DELETE_WAIT_MS);
-	lu_destroy(d->lu, destroyed, d);
+	if (d->lu->changer)
+		changer_forget_places(d->lu, destroy, d);
+	else
+		destroy(d);
 }
 
 static void lu_delete(struct mgmt_request *r)

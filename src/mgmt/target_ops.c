@@ -6,6 +6,9 @@
 #include "mgmt/port_group.h"
 #include "mgmt/request.h"
 #include "mgmt/show.h"
+#include "scsi/changer_state.h"
+#include "scsi/lu.h"
+#include "scsi/target.h"
 #include "util/log.h"
 
 static void target_new(struct mgmt_request *r)
@@ -41,6 +44,22 @@ static void deleted(void *arg)
 	mgmt_done(arg, NULL);
 }
 
+/* The changers of the target that are still there, one after the other; then the target. */
+static void delete_all(void *arg)
+{
+	struct mgmt_request *r = arg;
+	const struct lun_map *map = atomic_load(&r->target->scsi->map);
+	uintptr_t next = (uintptr_t)r->state;
+
+	while (next < map->count && !map->lus[next]->changer)
+		next++;
+	r->state = (void *)(next + 1);
+	if (next < map->count)
+		changer_forget_places(map->lus[next], delete_all, r);
+	else
+		iscsi_target_delete(r->target, deleted, r);
+}
+
 static void target_delete(struct mgmt_request *r)
 {
 	if (!list_empty(&r->target->sessions) && !r->args.force) {
@@ -49,7 +68,7 @@ static void target_delete(struct mgmt_request *r)
 		return;
 	}
 	log_info("target %u is deleted", (unsigned int)r->args.tid);
-	iscsi_target_delete(r->target, deleted, r);
+	delete_all(r);
 }
 
 static void target_show(struct mgmt_request *r)

@@ -12,6 +12,7 @@ void changer_free(struct changer *changer)
 	free(changer->elements);
 	free(changer->known);
 	free(changer->media_home);
+	pthread_mutex_destroy(&changer->keeping);
 	free(changer);
 }
 

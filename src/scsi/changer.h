@@ -7,6 +7,7 @@
 #ifndef TGT_SCSI_CHANGER_H
 #define TGT_SCSI_CHANGER_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,6 +60,10 @@ struct changer {
 	unsigned nr_known;
 	struct placement *known;
 	char *media_home; /* NULL: barcodes are paths relative to the daemon's directory */
+	/* changer_state.c's, on workers: one at a time writes what is where, and none once it is
+	 * forgotten */
+	pthread_mutex_t keeping;
+	bool forgotten;
 };
 
 void changer_free(struct changer *changer);

@@ -117,8 +117,12 @@ static void came_back(struct message *message)
 static void on_worker(struct work *work)
 {
 	struct changer_saving *s = container_of(work, struct changer_saving, work);
+	struct changer *changer = s->lu->changer;
 
-	s->error = state_put(s->key, s->blob, s->len);
+	pthread_mutex_lock(&changer->keeping);
+	if (!changer->forgotten)
+		s->error = state_put(s->key, s->blob, s->len);
+	pthread_mutex_unlock(&changer->keeping);
 	reactor_send(s->reactor, &s->message);
 }
 
@@ -144,6 +148,58 @@ void changer_save(struct lu *lu, struct changer_saving *saving)
 	workers_submit(workers_control_gate(), &saving->work);
 }
 
+struct forgetting {
+	struct lu *lu;
+	struct reactor *reactor;
+	struct work work;
+	struct message message;
+	char key[STATE_KEY_MAX];
+	int error;
+	void (*done)(void *arg);
+	void *arg;
+};
+
+static void forgotten(struct message *message)
+{
+	struct forgetting *f = container_of(message, struct forgetting, message);
+
+	if (f->error)
+		log_err("%s: where its cartridges were can't be forgotten: %s", lu_name(f->lu),
+			strerror(-f->error));
+	f->done(f->arg);
+	lu_unref(f->lu);
+	free(f);
+}
+
+static void forget_on_worker(struct work *work)
+{
+	struct forgetting *f = container_of(work, struct forgetting, work);
+	struct changer *changer = f->lu->changer;
+
+	pthread_mutex_lock(&changer->keeping);
+	changer->forgotten = true;
+	f->error = state_available() ? state_remove(f->key) : 0;
+	pthread_mutex_unlock(&changer->keeping);
+	reactor_send(f->reactor, &f->message);
+}
+
+void changer_forget_places(struct lu *lu, void (*done)(void *arg), void *arg)
+{
+	struct forgetting *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		abort(); /* the next unit would inherit them */
+	*f = (struct forgetting){.lu = lu,
+				 .reactor = reactor_self(),
+				 .work.fn = forget_on_worker,
+				 .message.fn = forgotten,
+				 .done = done,
+				 .arg = arg};
+	set_key(lu, f->key, sizeof(f->key));
+	lu_ref(lu);
+	workers_submit(workers_control_gate(), &f->work);
+}
+
 static void load(struct lu *lu)
 {
 	CLEANUP_FREE uint8_t *blob = malloc(CHANGER_BLOB_MAX);
@@ -167,6 +223,7 @@ int changer_create(struct lu *lu)
 	lu->changer = calloc(1, sizeof(*lu->changer));
 	if (!lu->changer)
 		return -ENOMEM;
+	pthread_mutex_init(&lu->changer->keeping, NULL);
 	load(lu);
 	return 0;
 }

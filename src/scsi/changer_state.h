@@ -41,6 +41,10 @@ struct changer_saving {
 /* Keeps it durably; at once, and nothing kept, without a state directory.  done may be called from
  * within.  Inside an exclusive operation on the changer, which lasts until then. */
 void changer_save(struct lu *lu, struct changer_saving *saving);
+/* Its unit is deleted for good: what was kept is forgotten, and nothing is kept any more, so that a
+ * unit made anew at its address begins with the operator's word.  Then done(arg), on this reactor,
+ * never from within. */
+void changer_forget_places(struct lu *lu, void (*done)(void *arg), void *arg);
 /* An LU's changer: with what was kept.  It blocks; when an LU is made.  0 or -ENOMEM. */
 int changer_create(struct lu *lu);
 

@@ -6,6 +6,7 @@ import pytest
 from configs import Config, store, target
 from daemons import IQN
 from iscsi import scsi
+from iscsi.login import Login, login
 
 BARCODES = ["A00001L8", "A00002L8"]
 TID = 7
@@ -108,3 +109,77 @@ def test_shown(start, tmp_path, media):
     config = Config(start, tmp_path, library(media))
     assert config.unit(lun=1)["type"] == "changer"
     assert config.target()["name"] == IQN + "t"
+
+
+SLOT, DRIVE = 200, 100
+
+
+def make(daemon, media, barcodes=tuple(BARCODES), tid=1):
+    """A drive at LUN 2 and a changer at LUN 1, as an operator makes them."""
+    daemon.unit("NONE", "--device-type", "tape", tid=tid, lun=2)
+    daemon.unit("/dev/null", "--device-type", "changer", tid=tid)
+    for params in (f"media_home={media}", "element_type=1,start_address=1,quantity=1",
+                   f"element_type=4,start_address={DRIVE},quantity=1", f"element_type=2,start_address={SLOT},quantity=4",
+                   f"element_type=4,address={DRIVE},tid={tid},lun=2",
+                   *[f"element_type=2,address={SLOT + i},barcode={barcode}" for i, barcode in enumerate(barcodes)]):
+        done = update(daemon, params, tid)
+        assert done.returncode == 0, done
+
+
+def update(daemon, params, tid=1):
+    return daemon.adm("--op", "update", "--mode", "logicalunit", "--tid", str(tid), "--lun", "1", "--params", params)
+
+
+def kept(daemon):
+    return [file for file in (daemon.folder / "state").iterdir() if "changer" in file.name]
+
+
+@pytest.fixture
+def made(daemon, media):
+    """The library, and a session."""
+    name = daemon.target()
+    make(daemon, media)
+    session = login("127.0.0.1", daemon.port, Login(name))
+    for lun in (1, 2):
+        session.clear_attentions(lun)
+    yield session
+    session.connection.close()
+
+
+@pytest.mark.parametrize("what", ["lu", "target"])
+def test_a_unit_made_anew(daemon, media, what):
+    """It inherits no places from the one that was deleted at its address, whose drive was full."""
+    name = daemon.target()
+    make(daemon, media)
+    with login("127.0.0.1", daemon.port, Login(name)) as session:
+        session.clear_attentions(1)
+        assert move(session, SLOT, DRIVE).good and move(session, SLOT + 1, SLOT + 3).good
+        assert len(kept(daemon)) == 1
+        if what == "lu":
+            daemon.do("--op", "delete", "--mode", "lu", "--tid", "1", "--lun", "1")
+            assert kept(daemon) == []
+            session.clear_attentions(2)
+            assert session.execute(scsi.test_unit_ready(), lun=2).good, "the drive keeps its cartridge"
+            daemon.do("--op", "delete", "--mode", "lu", "--tid", "1", "--lun", "2")
+    if what == "target":
+        daemon.do("--op", "delete", "--mode", "target", "--force", "--tid", "1")
+        assert kept(daemon) == []
+        daemon.target()
+    make(daemon, media, reversed(BARCODES))
+    with login("127.0.0.1", daemon.port, Login(name)) as session:
+        session.clear_attentions(1)
+        assert contents(session) == {SLOT: BARCODES[1], SLOT + 1: BARCODES[0]}
+        assert move(session, SLOT + 1, DRIVE).good
+
+
+def test_an_orderly_end_keeps_places(start, tmp_path, media):
+    """The daemon ends by SIGTERM: its units are gone, but nobody has deleted them."""
+    config = Config(start, tmp_path, library(media))
+    with config.login() as session:
+        session.clear_attentions(1)
+        assert move(session, 201, 202).good
+    assert config.daemon.stop() == []
+    config.daemon.start()
+    with config.login() as session:
+        session.clear_attentions(1)
+        assert contents(session) == {200: BARCODES[0], 202: BARCODES[1]}

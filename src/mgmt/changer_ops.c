@@ -9,7 +9,9 @@
 
 #include "iscsi/control.h"
 #include "scsi/changer_params.h"
+#include "mgmt/lu_ops.h"
 #include "mgmt/request.h"
+#include "reactor/workers.h"
 #include "scsi/changer_state.h"
 #include "scsi/changer_transport.h"
 #include "scsi/smc.h"
@@ -17,15 +19,23 @@
 #include "scsi/ua.h"
 #include "util/log.h"
 
+/* What was begun is given up after MGMT_OPEN_WAIT_MS, unless it has the changer for itself: the
+ * file system of a cartridge may hang, and moves that run may be slow. */
 struct update {
-	struct mgmt_request *request;
+	struct mgmt_request *request; /* NULL: answered, nothing is to be changed any more */
+	struct timer timer;
+	struct work work;
+	struct message message;
 	struct lu *lu;
 	struct changer_params params;
 	struct lu_exclusive exclusive;
 	struct changer_saving saving;
 	struct changer_errand errand;
-	bool told; /* the elements have changed */
-	bool slow; /* the drive hangs */
+	struct changer *before; /* what it is again when something is refused */
+	bool unreadable;        /* the cartridge's file */
+	bool told;              /* the elements have changed */
+	bool mail;              /* a cartridge came into a mail slot or went from there */
+	bool slow;              /* the drive hangs */
 	char device_id[CHANGER_DEVICE_ID_MAX];
 	char path[CHANGER_PATH_MAX];
 	char error[384];
@@ -83,8 +93,7 @@ static bool clear(struct update *u, struct element *e)
 {
 	if (e->type == ELEMENT_DRIVE)
 		return fail(u, "clear_slot", "a drive's cartridge is unloaded by initiators");
-	if (e->type == ELEMENT_MAIL && e->full)
-		lu_establish_ua(u->lu, ASC_IMPORT_OR_EXPORT_ELEMENT_ACCESSED, 0);
+	u->mail = e->type == ELEMENT_MAIL && e->full;
 	e->full = false;
 	return true;
 }
@@ -97,15 +106,12 @@ static bool insert(struct update *u, struct element *e)
 	if (changer_holder(u->lu->changer, barcode))
 		return true;
 	changer_forget(u->lu->changer, barcode); /* its element isn't there any more */
-	if (changer_good_barcode(barcode) &&
-	    (!changer_path(u->lu->changer, barcode, u->path, sizeof(u->path)) ||
-	     access(u->path, R_OK)))
+	if (u->unreadable)
 		return fail(u, u->path, "the cartridge's file can't be read");
 	why = changer_insert(e, barcode, u->params.volume_tag ? u->params.volume_tag : "");
 	if (why)
 		return fail(u, barcode, why);
-	if (e->type == ELEMENT_MAIL)
-		lu_establish_ua(u->lu, ASC_IMPORT_OR_EXPORT_ELEMENT_ACCESSED, 0);
+	u->mail = e->type == ELEMENT_MAIL;
 	return true;
 }
 
@@ -143,9 +149,15 @@ static bool change_element(struct update *u)
 
 /* ---- its end ---- */
 
-static void released(struct lu_exclusive *exclusive)
+static void free_update(struct update *u)
 {
-	struct update *u = exclusive->arg;
+	changer_free(u->before);
+	changer_params_free(&u->params);
+	free(u);
+}
+
+static void answer(struct update *u)
+{
 	struct mgmt_request *r = u->request;
 
 	if (u->slow)
@@ -156,8 +168,15 @@ static void released(struct lu_exclusive *exclusive)
 		log_info("%s: %s", lu_name(u->lu), r->args.params);
 	if (!*u->error)
 		mgmt_done(r, NULL);
-	changer_params_free(&u->params);
-	free(u);
+}
+
+static void released(struct lu_exclusive *exclusive)
+{
+	struct update *u = exclusive->arg;
+
+	if (u->request)
+		answer(u);
+	free_update(u);
 }
 
 static void finish(struct update *u)
@@ -165,13 +184,41 @@ static void finish(struct update *u)
 	lu_exclusive_end(&u->exclusive, released);
 }
 
+/* Initiators are told what has changed. */
+static void tell(struct update *u)
+{
+	if (u->told) {
+		smc_elements_changed(u->lu);
+		lu_establish_ua(u->lu, ASC_MODE_PARAMETERS_CHANGED, 0);
+	}
+	if (u->mail)
+		lu_establish_ua(u->lu, ASC_IMPORT_OR_EXPORT_ELEMENT_ACCESSED, 0);
+}
+
+static void refuse(struct update *u)
+{
+	if (u->before)
+		changer_restore(u->lu->changer, u->before);
+	finish(u);
+}
+
 static void saved(struct changer_saving *saving)
 {
 	struct update *u = saving->arg;
 
-	if (saving->error)
+	if (saving->error) {
 		fail(u, "what is where", "it can't be kept");
+		refuse(u);
+		return;
+	}
+	tell(u);
 	finish(u);
+}
+
+static void save(struct update *u)
+{
+	u->saving = (struct changer_saving){.done = saved, .arg = u};
+	changer_save(u->lu, &u->saving);
 }
 
 static void carried(struct changer_errand *errand)
@@ -179,10 +226,14 @@ static void carried(struct changer_errand *errand)
 	struct update *u = errand->arg;
 
 	u->slow = errand->result == ERRAND_SLOW;
-	if (errand->result != ERRAND_DONE)
-		fail(u, "drive", errand->error);
-	u->saving = (struct changer_saving){.done = saved, .arg = u};
-	changer_save(u->lu, &u->saving);
+	if (errand->result != ERRAND_DONE) {
+		/* the element has the drive all the same: else nobody could take the cartridge out
+		 */
+		fail(u, "the element has the drive now, which is empty", errand->error);
+		changer_free(u->before);
+		u->before = NULL;
+	}
+	save(u);
 }
 
 /* The drive gets back what it had when the daemon ended. */
@@ -192,7 +243,7 @@ static void equip_drive(struct update *u)
 
 	if (!changer_path(u->lu->changer, e->cartridge.barcode, u->path, sizeof(u->path))) {
 		fail(u, e->cartridge.barcode, "its path is too long");
-		finish(u);
+		refuse(u);
 		return;
 	}
 	u->errand = (struct changer_errand){.changer = u->lu,
@@ -216,20 +267,77 @@ static bool holds_cartridge(const struct update *u)
 static void granted(struct lu_exclusive *exclusive)
 {
 	struct update *u = exclusive->arg;
-	bool good = set_home(u) && add_elements(u) && change_element(u);
 
-	if (u->told) {
-		smc_elements_changed(u->lu);
-		lu_establish_ua(u->lu, ASC_MODE_PARAMETERS_CHANGED, 0);
-	}
-	if (!good) {
+	reactor_timer_cancel(&u->timer);
+	if (!u->request) {
 		finish(u);
+		return;
+	}
+	u->before = changer_copy(u->lu->changer);
+	if (!u->before) {
+		fail(u, "elements", "out of memory");
+		finish(u);
+	} else if (!set_home(u) || !add_elements(u) || !change_element(u)) {
+		refuse(u);
 	} else if (holds_cartridge(u)) {
 		equip_drive(u);
 	} else {
-		u->saving = (struct changer_saving){.done = saved, .arg = u};
-		changer_save(u->lu, &u->saving);
+		save(u);
 	}
+}
+
+/* ---- its beginning ---- */
+
+static void begin(struct update *u)
+{
+	u->exclusive =
+	    (struct lu_exclusive){.lu = u->lu, .all = true, .granted = granted, .arg = u};
+	lu_exclusive_begin(&u->exclusive);
+}
+
+static void looked(struct message *message)
+{
+	struct update *u = container_of(message, struct update, message);
+
+	if (u->request)
+		begin(u);
+	else /* the unit may be gone */
+		free_update(u);
+}
+
+static void look_on_worker(struct work *work)
+{
+	struct update *u = container_of(work, struct update, work);
+
+	u->unreadable = access(u->path, R_OK);
+	reactor_send(reactor_get(0), &u->message);
+}
+
+/* Is the cartridge's file there?  Where it is only this request can change. */
+static void look(struct update *u)
+{
+	const struct changer_params *p = &u->params;
+	const struct changer at = {.media_home =
+				       p->media_home ? p->media_home : u->lu->changer->media_home};
+
+	u->unreadable = !changer_path(&at, p->barcode, u->path, sizeof(u->path));
+	if (u->unreadable) {
+		begin(u);
+		return;
+	}
+	u->work.fn = look_on_worker;
+	u->message.fn = looked;
+	workers_submit(workers_control_gate(), &u->work);
+}
+
+static void is_slow(struct timer *timer)
+{
+	struct update *u = container_of(timer, struct update, timer);
+	struct mgmt_request *r = u->request;
+
+	u->request = NULL;
+	mgmt_fail(r, ETIMEDOUT, "the media changer is busy",
+		  "no end of what runs within %d s; nothing is changed", MGMT_OPEN_WAIT_MS / 1000);
 }
 
 bool mgmt_is_changer_update(const struct mgmt_request *r)
@@ -269,14 +377,16 @@ void mgmt_changer_update(struct mgmt_request *r)
 		why = take_drive(u);
 	if (why) {
 		mgmt_refuse(r, "%s", why);
-		changer_params_free(&u->params);
-		free(u);
+		free_update(u);
 		return;
 	}
 	*u->error = '\0';
-	u->exclusive =
-	    (struct lu_exclusive){.lu = u->lu, .all = true, .granted = granted, .arg = u};
-	lu_exclusive_begin(&u->exclusive);
+	u->timer.fn = is_slow;
+	reactor_timer_arm(reactor_self(), &u->timer, MGMT_OPEN_WAIT_MS);
+	if (u->params.barcode && changer_good_barcode(u->params.barcode))
+		look(u);
+	else
+		begin(u);
 }
 
 /* ---- cartridges on their way, for the changers ---- */

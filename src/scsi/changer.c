@@ -16,6 +16,49 @@ void changer_free(struct changer *changer)
 	free(changer);
 }
 
+static void *copy_array(const void *array, size_t count, size_t size)
+{
+	void *copy = calloc(count + 1, size);
+
+	if (copy && count)
+		memcpy(copy, array, count * size);
+	return copy;
+}
+
+struct changer *changer_copy(const struct changer *changer)
+{
+	struct changer *copy = calloc(1, sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	copy->elements = copy_array(changer->elements, changer->count, sizeof(*copy->elements));
+	copy->known = copy_array(changer->known, changer->nr_known, sizeof(*copy->known));
+	copy->media_home = changer->media_home ? strdup(changer->media_home) : NULL;
+	if (!copy->elements || !copy->known || (changer->media_home && !copy->media_home)) {
+		changer_free(copy);
+		return NULL;
+	}
+	copy->count = changer->count;
+	copy->nr_known = changer->nr_known;
+	return copy;
+}
+
+#define SWAP(a, b)                                                                                 \
+	do {                                                                                       \
+		__typeof__(a) swap_ = (a);                                                         \
+		(a) = (b);                                                                         \
+		(b) = swap_;                                                                       \
+	} while (0)
+
+void changer_restore(struct changer *changer, struct changer *copy)
+{
+	SWAP(changer->count, copy->count);
+	SWAP(changer->elements, copy->elements);
+	SWAP(changer->nr_known, copy->nr_known);
+	SWAP(changer->known, copy->known);
+	SWAP(changer->media_home, copy->media_home);
+}
+
 static int compare(const void *a, const void *b)
 {
 	const struct element *x = a, *y = b;

@@ -67,6 +67,10 @@ struct changer {
 };
 
 void changer_free(struct changer *changer);
+/* Elements and cartridges as they are now; NULL: out of memory. */
+struct changer *changer_copy(const struct changer *changer);
+/* They are again as in the copy, which holds what they were instead. */
+void changer_restore(struct changer *changer, struct changer *copy);
 
 /* Adds quantity elements from address on.  NULL; or why not, and nothing has changed. */
 const char *changer_add(struct changer *changer, enum element_type type, uint16_t address,

@@ -183,3 +183,18 @@ def test_an_orderly_end_keeps_places(start, tmp_path, media):
     with config.login() as session:
         session.clear_attentions(1)
         assert contents(session) == {200: BARCODES[0], 202: BARCODES[1]}
+
+
+@pytest.mark.parametrize("rest", [
+    "element_type=2,address=9999,barcode=NEW", f"element_type=2,address={SLOT},barcode=NEW",
+    f"element_type=2,address={SLOT + 2},barcode=NOFILE", "element_type=2,start_address=900,quantity=2",
+    f"element_type=3,start_address={SLOT},quantity=2"])
+def test_all_or_nothing(daemon, made, media, tmp_path, rest):
+    """media_home stays as it was when what stands behind it is refused; and nobody is told of a change."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/NEW").touch()
+    assert update(daemon, f"media_home={tmp_path / 'elsewhere'},{rest}").returncode == 22
+    assert made.execute(scsi.test_unit_ready(), lun=1).good
+    (media / "OLD").touch()
+    assert update(daemon, f"element_type=2,address={SLOT + 2},barcode=OLD").returncode == 0
+    assert move(made, SLOT, DRIVE).good

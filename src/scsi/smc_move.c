@@ -19,6 +19,7 @@
 /* One cartridge on its way. */
 struct step {
 	struct element *from, *to;
+	struct cartridge was; /* as it was there */
 };
 
 struct moving {
@@ -34,7 +35,10 @@ struct moving {
 	char path[CHANGER_PATH_MAX];
 };
 
-/* All is said and kept: the task ends as it went. */
+static void fail(struct moving *m, enum sense_key key, uint16_t asc);
+
+/* All is said and kept: the task ends as it went.  What can't be kept is taken back: then the
+ * elements are as they will be after a restart. */
 static void saved(struct changer_saving *saving)
 {
 	struct moving *m = saving->arg;
@@ -42,9 +46,9 @@ static void saved(struct changer_saving *saving)
 	uint16_t asc = m->asc;
 	enum sense_key key = m->key;
 
-	if (!asc && saving->error) { /* it has moved, but that may be forgotten */
-		key = KEY_HARDWARE_ERROR;
-		asc = ASC_INTERNAL_TARGET_FAILURE;
+	if (saving->error && !m->undoes) {
+		fail(m, KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE);
+		return;
 	}
 	free(m);
 	if (asc)
@@ -61,13 +65,24 @@ static void save(struct moving *m)
 
 static void next_step(struct moving *m);
 
+/* Back where it came from nothing has happened to it. */
+static void forget_step(struct step *s)
+{
+	s->was.hung = s->to->cartridge.hung;
+	s->to->cartridge = s->was;
+}
+
 static void arrived(struct moving *m)
 {
 	struct step *s = &m->steps[m->at++];
 
 	log_info("%s: %s is in element %u, was in %u", lu_name(m->t->lu),
 		 s->from->cartridge.barcode, s->to->address, s->from->address);
+	if (!m->undoes)
+		s->was = s->from->cartridge;
 	changer_carry(s->from, s->to);
+	if (m->undoes)
+		forget_step(s);
 	next_step(m);
 }
 
@@ -109,8 +124,11 @@ static void fail(struct moving *m, enum sense_key key, uint16_t asc)
 	m->key = key;
 	m->asc = asc;
 	memcpy(made, m->steps, sizeof(made));
-	for (unsigned i = 0; i < m->at; i++)
-		m->steps[i] = (struct step){made[m->at - 1 - i].to, made[m->at - 1 - i].from};
+	for (unsigned i = 0; i < m->at; i++) {
+		const struct step *s = &made[m->at - 1 - i];
+
+		m->steps[i] = (struct step){s->to, s->from, s->was};
+	}
 	m->count = m->at;
 	m->at = 0;
 	next_step(m);
@@ -280,7 +298,7 @@ static struct moving *new_moving(struct scsi_task *t)
 
 static void add_step(struct moving *m, struct element *from, struct element *to)
 {
-	m->steps[m->count++] = (struct step){from, to};
+	m->steps[m->count++] = (struct step){.from = from, .to = to};
 }
 
 static void carry_one(struct scsi_task *t, struct element *from, struct element *to)

@@ -198,3 +198,33 @@ def test_all_or_nothing(daemon, made, media, tmp_path, rest):
     (media / "OLD").touch()
     assert update(daemon, f"element_type=2,address={SLOT + 2},barcode=OLD").returncode == 0
     assert move(made, SLOT, DRIVE).good
+
+
+def test_what_cannot_be_kept(daemon, made, media):
+    """Nothing can be written into the state directory: nothing is changed, by the operator or by initiators, in the
+    drive either; the sense data say that the target has failed (SPC-5: 44h/00h)."""
+    (media / "NEW").touch()
+    assert move(made, SLOT + 1, SLOT + 3).good
+    before = contents(made), sources(made)
+    in_the_way = kept(daemon)[0].with_name("." + kept(daemon)[0].name)
+    in_the_way.mkdir()
+    for source, destination in ((SLOT, DRIVE), (SLOT + 3, SLOT + 2)):
+        result = move(made, source, destination)
+        assert (result.sense.key, result.sense.asc) == (scsi.Key.HARDWARE_ERROR, 0x4400)
+        assert (contents(made), sources(made)) == before
+    made.clear_attentions(2)
+    assert made.execute(scsi.test_unit_ready(), lun=2).sense.asc == 0x3A00
+    assert "can't be kept" in update(daemon, f"element_type=2,address={SLOT + 2},barcode=NEW").stderr
+    assert "can't be kept" in update(daemon, f"element_type=2,start_address={SLOT + 4},quantity=1").stderr
+    assert (contents(made), sources(made)) == before
+    in_the_way.rmdir()
+    assert move(made, SLOT, DRIVE).good
+    assert update(daemon, f"element_type=2,address={SLOT + 2},barcode=NEW").returncode == 0
+
+
+def sources(session):
+    """{address: source} of the storage elements that tell one."""
+    cdb = struct.pack(">BBHHBB2sBB", 0xB8, 0x02, 0, 0xFFFF, 0, 0, b"\x40\0", 0, 0)
+    data = session.execute(cdb, lun=1, read=16384).data[16:]
+    return {int.from_bytes(data[at:at + 2], "big"): int.from_bytes(data[at + 10:at + 12], "big")
+            for at in range(0, len(data), 16) if data[at + 9] & 0x80}

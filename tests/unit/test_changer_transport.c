@@ -3,7 +3,7 @@
  * what the drive does at last changes nothing (SMC-3 MOVE MEDIUM, READ ELEMENT STATUS). */
 #include <stdio.h>
 
-#include "disk_fixture.h"
+#include "changer_fixture.h"
 #include "scsi/changer_transport.h"
 #include "scsi/smc.h"
 
@@ -22,8 +22,6 @@ static struct {
 	unsigned nr;
 	bool went_on;
 } drives;
-
-static struct disk *unit;
 
 static void carry(struct changer_trip *trip)
 {
@@ -50,26 +48,6 @@ static void let_go(struct disk *d)
 	post(d);
 }
 
-static void made(void *arg, struct lu *lu, const char *error)
-{
-	(void)error;
-	((struct disk *)arg)->lu = lu;
-	target_publish_lu(fixture.target, lu, post, arg);
-}
-
-static void make_changer(struct disk *d)
-{
-	const struct lu_config config = {
-	    .target = fixture.target, .lun = fixture.next_lun++, .commands = &changer_commands};
-
-	lu_create(&config, made, d);
-}
-
-static struct element *at(uint16_t address)
-{
-	return changer_find(unit->lu->changer, address);
-}
-
 static void fill(struct disk *d)
 {
 	struct changer *c = d->lu->changer;
@@ -89,13 +67,7 @@ static int start(void **state)
 {
 	(void)state;
 	memset(&drives, 0, sizeof(drives));
-	unit = calloc(1, sizeof(*unit));
-	unit->task.module_data = calloc(1, 64);
-	sem_init(&unit->done, 0, 0);
-	sem_init(&unit->is_held, 0, 0);
-	on_reactor(unit, make_changer);
-	on_reactor(unit, fill);
-	COMMAND(unit, NULL, 0, 0, 0x00, 0, 0, 0, 0, 0);
+	changer_open(fill);
 	return 0;
 }
 

@@ -72,6 +72,9 @@ class Library:
         """In a target that is there."""
         for lun in DRIVE_LUNS:
             self.lun("new", lun, "--backing-store", "NONE", "--device-type", "tape")
+        self.make_changer()
+
+    def make_changer(self) -> None:
         self.lun("new", CHANGER_LUN, "--backing-store", "/dev/null", "--device-type", "changer")
         self.set(f"media_home={self.media}")
         for kind, start, quantity in ((TRANSPORT, ROBOT, 1), (MAIL, MAIL_SLOT, 1), (DRIVE, FIRST_DRIVE, DRIVES),

@@ -42,140 +42,27 @@ static void assert_data(const void *expected, size_t length)
 	assert_memory_equal(unit->in, expected, length);
 }
 
-/* READ ELEMENT STATUS: header, then a page for each type, in order of addresses. */
+/* Header, then a page for each type, in order of addresses. */
+static const uint8_t all_elements[] = {
+    0, 0x01, 0, 5, 0, 0, 0, 8 + 16 + 8 + 16 + 8 + 16 + 8 + 32,
+#define PAGE(type, bytes) (type), 0, 0, 16, 0, 0, 0, (bytes)
+#define ELEMENT(address, flags, svalid, source)                                                    \
+	B2(address), (flags), 0, 0, 0, 0, 0, 0, (svalid), B2(source), 0, 0, 0, 0
+    /* medium transport: nothing in it, and it is no place to be reached */
+    PAGE(1, 16), ELEMENT(0x001, 0x00, 0, 0),
+    /* import/export: INENAB, EXENAB, ACCESS, IMPEXP, FULL */
+    PAGE(3, 16), ELEMENT(0x010, 0x3b, 0, 0),
+    /* data transfer: ACCESS, FULL; SVALID, and the element that it was moved from */
+    PAGE(4, 16), ELEMENT(0x100, 0x09, 0x80, 0x400),
+    /* storage: a full one, an empty one */
+    PAGE(2, 32), ELEMENT(0x3ff, 0x09, 0, 0), ELEMENT(0x400, 0x08, 0, 0)};
+
 static void element_status(void **state)
 {
-	static const uint8_t expected[] = {
-	    0x00,
-	    0x01,
-	    0x00,
-	    0x05,
-	    0x00,
-	    0x00,
-	    0x00,
-	    8 + 16 + 8 + 16 + 8 + 16 + 8 + 32,
-	    /* medium transport: nothing in it, and it is no place to be reached */
-	    0x01,
-	    0x00,
-	    0x00,
-	    16,
-	    0x00,
-	    0x00,
-	    0x00,
-	    16,
-	    0x00,
-	    0x01,
-	    0x00,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0x00,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    /* import/export: INENAB, EXENAB, ACCESS, IMPEXP, FULL */
-	    0x03,
-	    0x00,
-	    0x00,
-	    16,
-	    0x00,
-	    0x00,
-	    0x00,
-	    16,
-	    0x00,
-	    0x10,
-	    0x3b,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0x00,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    /* data transfer: ACCESS, FULL; SVALID, and the element that it was moved from */
-	    0x04,
-	    0x00,
-	    0x00,
-	    16,
-	    0x00,
-	    0x00,
-	    0x00,
-	    16,
-	    0x01,
-	    0x00,
-	    0x09,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0x80,
-	    0x04,
-	    0x00,
-	    0,
-	    0,
-	    0,
-	    0,
-	    /* storage: a full one, an empty one */
-	    0x02,
-	    0x00,
-	    0x00,
-	    16,
-	    0x00,
-	    0x00,
-	    0x00,
-	    32,
-	    0x03,
-	    0xff,
-	    0x09,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0x00,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0x04,
-	    0x00,
-	    0x08,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0x00,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	    0,
-	};
-
 	(void)state;
 	assert_good(unit,
 		    COMMAND(unit, NULL, 0, 4096, 0xb8, 0, 0, 0, 0xff, 0xff, 0, 0, 0x10, 0, 0, 0));
-	assert_data(expected, sizeof(expected));
+	assert_data(all_elements, sizeof(all_elements));
 }
 
 /* VOLTAG: 32 characters and a sequence number behind byte 11; DVCID: the drive's designator. */

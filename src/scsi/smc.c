@@ -4,6 +4,10 @@
 
 #include "scsi/sbc.h"
 
+#define CURDATA 0x02
+
+/* SMC-3, commands allowed in the presence of reservations: with CURDATA=1 nothing moves for it, and
+ * everybody may read; with 0 it conflicts as a move does. */
 static void read_element_status(struct scsi_task *t)
 {
 	const struct element_report report = {
@@ -14,7 +18,9 @@ static void read_element_status(struct scsi_task *t)
 	    .identifiers = t->cdb[6] & 0x01,
 	};
 
-	if (report.type > ELEMENT_DRIVE)
+	if (!(t->cdb[6] & CURDATA) && sbc_conflicts_as_write(t))
+		task_status(t, STATUS_RESERVATION_CONFLICT);
+	else if (report.type > ELEMENT_DRIVE)
 		task_invalid_cdb(t, 1, 3);
 	else
 		smc_report(t, &report, get_be24(t->cdb + 7));
@@ -75,7 +81,7 @@ const struct opcode_row smc_rows[] = {
 	.service_action = NO_SERVICE_ACTION,
 	.cdb_len = 12,
 	.direction = DATA_IN,
-	.pr = PR_READ,
+	.pr = PR_SPECIAL,
 	.usage = {0xb8, 0x1f | OBSOLETE_LUN, 0xff, 0xff, 0xff, 0xff, 0x03, 0xff, 0xff, 0xff},
 	.run = read_element_status,
 	.name = "READ ELEMENT STATUS",

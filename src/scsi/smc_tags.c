@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Volume tags that are searched for: SEND VOLUME TAG (SMC-3), REQUEST VOLUME ELEMENT ADDRESS. */
+/* Volume tags that are searched for: SEND VOLUME TAG (SMC-3), REQUEST VOLUME ELEMENT ADDRESS.  The
+ * one may change tags, the other one tells what it has found: both conflict under any type of
+ * persistent reservation. */
 #include <string.h>
 
 #include "scsi/nexus.h"
@@ -123,7 +125,7 @@ const struct opcode_row smc_tag_rows[] = {
 	.service_action = NO_SERVICE_ACTION,
 	.cdb_len = 12,
 	.direction = DATA_IN,
-	.pr = PR_READ,
+	.pr = PR_WRITE,
 	.usage = {0xb5, 0x1f | OBSOLETE_LUN, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0xff},
 	.run = request_volume_element_address,
 	.name = "REQUEST VOLUME ELEMENT ADDRESS",
@@ -134,7 +136,7 @@ const struct opcode_row smc_tag_rows[] = {
 	.service_action = NO_SERVICE_ACTION,
 	.cdb_len = 12,
 	.direction = DATA_OUT,
-	.pr = PR_READ,
+	.pr = PR_WRITE,
 	.usage = {0xb6, 0x0f | OBSOLETE_LUN, 0xff, 0xff, 0, 0x1f, 0, 0, 0xff, 0xff},
 	.prepare = prepare_send,
 	.run = send_volume_tag,

@@ -23,6 +23,8 @@ static bool allowed_while_reserved(const struct scsi_task *t)
 	case 0x05: /* SSC-2: READ BLOCK LIMITS */
 	case 0x44: /* REPORT DENSITY SUPPORT */
 		return t->lu->commands->device_type == 0x01;
+	case 0xb8: /* SMC-2: READ ELEMENT STATUS with CURDATA */
+		return t->lu->commands->device_type == 0x08 && t->cdb[6] & 0x02;
 	case 0x1e: /* PREVENT ALLOW MEDIUM REMOVAL, when it allows */
 		return (t->cdb[4] & 0x03) == 0;
 	default:

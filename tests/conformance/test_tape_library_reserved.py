@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.variants("tape"), pytest.mark.changer(CHANGER_LUN)]
 
 # SPC-2 and SMC: what runs beside another initiator's RESERVE.
 BESIDE_RESERVE = {"REQUEST SENSE", "INQUIRY", "REPORT LUNS", "RELEASE(6)", "RELEASE(10)",
-                  "PREVENT ALLOW MEDIUM REMOVAL, allow"}
+                  "PREVENT ALLOW MEDIUM REMOVAL, allow", "READ ELEMENT STATUS, CURDATA=1"}
 
 
 @pytest.fixture

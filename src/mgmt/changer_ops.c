@@ -184,9 +184,28 @@ static void finish(struct update *u)
 	lu_exclusive_end(&u->exclusive, released);
 }
 
+/* As stgt does: into the log. */
+static void dump(const struct lu *lu)
+{
+	static const char *const names[ELEMENT_TYPES] = {"", "transport", "storage", "mail slot",
+							 "drive"};
+
+	for (unsigned i = 0; i < lu->changer->count; i++) {
+		const struct element *e = &lu->changer->elements[i];
+		char drive[40] = "";
+
+		if (e->has_drive)
+			snprintf(drive, sizeof(drive), " (target %u lun %u)", e->tid, e->lun);
+		log_info("%s: element %u, %s%s: %s", lu_name(lu), e->address, names[e->type], drive,
+			 e->full ? changer_tag(e) : "empty");
+	}
+}
+
 /* Initiators are told what has changed. */
 static void tell(struct update *u)
 {
+	if (u->params.dump.value)
+		dump(u->lu);
 	if (u->told) {
 		smc_elements_changed(u->lu);
 		lu_establish_ua(u->lu, ASC_MODE_PARAMETERS_CHANGED, 0);

@@ -28,6 +28,7 @@ static const struct changer_param {
     NUMBER(quantity, 1, CHANGER_ELEMENTS_MAX),
     NUMBER(sides, 1, 1), /* cartridges have one */
     NUMBER(clear_slot, 0, 1),
+    NUMBER(dump, 0, 1),
     NUMBER(address, 1, UINT16_MAX),
     NUMBER(tid, 1, UINT16_MAX),
     NUMBER(lun, 0, 16383),

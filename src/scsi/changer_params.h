@@ -13,8 +13,8 @@ struct changer_number {
 };
 
 struct changer_params {
-	struct changer_number element_type, start_address, quantity, sides, clear_slot, address,
-	    tid, lun;
+	struct changer_number element_type, start_address, quantity, sides, clear_slot, dump,
+	    address, tid, lun;
 	char *media_home, *barcode, *volume_tag;
 };
 

@@ -381,6 +381,16 @@ def test_parameters_that_cannot_be(library: Library, changer: Changer, params: s
     assert changer.status() == before
 
 
+def test_dump(library: Library, changer: Changer) -> None:
+    """dump=1 writes what is where into the log."""
+    assert changer.move(FIRST_SLOT, FIRST_DRIVE).good
+    library.set("dump=1")
+    log = library.daemon.log()
+    assert f"element {FIRST_DRIVE}, drive (target {library.tid} lun 1): {BARCODES[0]}" in log
+    assert f"element {FIRST_SLOT}, storage: empty" in log and f"element {MAIL_SLOT}, mail slot: empty" in log
+    assert f"element {FIRST_SLOT + 1}, storage: {BARCODES[1]}" in log
+
+
 def test_a_full_slot(library: Library) -> None:
     library.cartridge("ANOTHER")
     assert "full" in library.refused(f"element_type=2,address={FIRST_SLOT},barcode=ANOTHER")

@@ -95,6 +95,7 @@ static bool clear(struct update *u, struct element *e)
 		return fail(u, "clear_slot", "a drive's cartridge is unloaded by initiators");
 	u->mail = e->type == ELEMENT_MAIL && e->full;
 	e->full = false;
+	e->open = false; /* whoever was there has closed it */
 	return true;
 }
 
@@ -112,6 +113,7 @@ static bool insert(struct update *u, struct element *e)
 	if (why)
 		return fail(u, barcode, why);
 	u->mail = e->type == ELEMENT_MAIL;
+	e->open = false;
 	return true;
 }
 

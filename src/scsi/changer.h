@@ -41,6 +41,7 @@ struct element {
 	uint8_t type; /* enum element_type */
 	bool full;
 	struct cartridge cartridge;
+	bool open; /* a mail slot: the operator may reach in, the robot can't */
 	/* drives */
 	bool has_drive;
 	uint32_t hung; /* not 0: it doesn't end to load or unload */

@@ -42,6 +42,24 @@ static void initialize_with_range(struct scsi_task *t)
 		task_good(t);
 }
 
+#define ACTION_CLOSE 0x01
+
+/* It has a door each; one that is open already or closed already is no error. */
+static void open_or_close(struct scsi_task *t)
+{
+	struct element *e = changer_find(t->lu->changer, get_be16(t->cdb + 2));
+	bool opens = !(t->cdb[4] & ACTION_CLOSE);
+
+	if (!e || e->type != ELEMENT_MAIL) {
+		task_sense(t, KEY_ILLEGAL_REQUEST, ASC_INVALID_ELEMENT_ADDRESS);
+	} else if (opens && lu_removal_prevented(t->lu)) {
+		task_sense(t, KEY_ILLEGAL_REQUEST, ASC_MEDIUM_REMOVAL_PREVENTED);
+	} else {
+		e->open = opens;
+		task_good(t);
+	}
+}
+
 const struct opcode_row smc_rows[] = {
     {
 	.opcode = 0x07,
@@ -53,6 +71,18 @@ const struct opcode_row smc_rows[] = {
 	.run = initialize_element_status,
 	.name = "INITIALIZE ELEMENT STATUS",
 	.clause = "SMC-3 INITIALIZE ELEMENT STATUS",
+    },
+    {
+	.opcode = 0x1b,
+	.service_action = NO_SERVICE_ACTION,
+	.cdb_len = 6,
+	.direction = DATA_NONE,
+	.pr = PR_WRITE,
+	.flags = ROW_EXCLUSIVE,
+	.usage = {0x1b, OBSOLETE_LUN, 0xff, 0xff, ACTION_CLOSE},
+	.run = open_or_close,
+	.name = "OPEN/CLOSE IMPORT/EXPORT ELEMENT",
+	.clause = "SMC-3 OPEN/CLOSE IMPORT/EXPORT ELEMENT",
     },
     {
 	.opcode = 0x1e,

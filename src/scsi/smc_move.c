@@ -93,7 +93,7 @@ static void rescue_to(struct moving *m, bool to_any)
 	for (unsigned i = 0; m->hand.full && i < changer->count; i++) {
 		struct element *e = &changer->elements[i];
 
-		if (e->full || e->type == ELEMENT_TRANSPORT ||
+		if (e->full || e->open || e->type == ELEMENT_TRANSPORT ||
 		    (e->type != ELEMENT_STORAGE && !to_any))
 			continue;
 		log_err("%s: %s is in element %u now", lu_name(m->t->lu), m->hand.cartridge.barcode,
@@ -269,7 +269,7 @@ static bool has_transport(struct scsi_task *t)
 static bool can_hold(struct scsi_task *t, const struct element *e)
 {
 	if (e->type != ELEMENT_TRANSPORT && (e->type != ELEMENT_DRIVE || e->has_drive) &&
-	    !changer_is_hung(e))
+	    !e->open && !changer_is_hung(e))
 		return true;
 	task_sense(t, KEY_ILLEGAL_REQUEST,
 		   e->type == ELEMENT_TRANSPORT ? ASC_INVALID_ELEMENT_ADDRESS

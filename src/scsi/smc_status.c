@@ -100,7 +100,7 @@ static uint8_t flags_of(const struct element *e)
 		return flags;
 	if (changer_is_hung(e)) /* the robot is denied access to it: that is abnormal */
 		flags |= EXCEPT;
-	else if (e->type != ELEMENT_DRIVE || e->has_drive)
+	else if (!e->open && (e->type != ELEMENT_DRIVE || e->has_drive))
 		flags |= ACCESS;
 	if (e->type == ELEMENT_MAIL)
 		flags |= EXENAB | INENAB | (e->full && e->cartridge.imported ? IMPEXP : 0);

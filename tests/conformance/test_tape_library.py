@@ -297,6 +297,36 @@ def test_mail_slot(library: Library, session: Session, changer: Changer) -> None
     assert MAIL_SLOT not in changer.contents()
 
 
+def test_open_mail_slot(library: Library, changer: Changer) -> None:
+    """OPEN/CLOSE IMPORT/EXPORT ELEMENT: the robot has no access to one that is open, until it is closed by an
+    initiator or by the operator, who has put something in; other elements have no door, there are two actions, and what
+    mayn't be removed stays in (SMC-3)."""
+    def slot() -> int:
+        return {e.address: e for e in changer.status()}[MAIL_SLOT].flags
+
+    assert changer.move(FIRST_SLOT, MAIL_SLOT).good
+    for _ in range(2):
+        assert changer.door(MAIL_SLOT, 0).good
+        assert slot() == 0x31
+    assert_sense(changer.move(MAIL_SLOT, FIRST_SLOT), Key.ILLEGAL_REQUEST, NOT_ACCESSIBLE)
+    assert_sense(changer.exchange(FIRST_SLOT + 1, MAIL_SLOT, FIRST_SLOT), Key.ILLEGAL_REQUEST, NOT_ACCESSIBLE)
+    for _ in range(2):
+        assert changer.door(MAIL_SLOT, 1).good
+        assert slot() == 0x39
+    assert changer.move(MAIL_SLOT, FIRST_SLOT).good and changer.door(MAIL_SLOT, 0).good
+    assert_sense(changer.move(FIRST_SLOT, MAIL_SLOT), Key.ILLEGAL_REQUEST, NOT_ACCESSIBLE)
+    library.cartridge("NEW001L8")
+    library.put(MAIL_SLOT, "NEW001L8", MAIL)
+    changer.session.clear_attentions(CHANGER_LUN)
+    assert slot() == 0x3B
+    assert changer.run(scsi.prevent_allow(True)).good
+    assert_sense(changer.door(MAIL_SLOT, 0), Key.ILLEGAL_REQUEST, PREVENTED)
+    assert changer.run(scsi.prevent_allow(False)).good
+    for address in (FIRST_SLOT, FIRST_DRIVE, ROBOT, 0x999):
+        assert_sense(changer.door(address, 0), Key.ILLEGAL_REQUEST, INVALID_ELEMENT)
+    assert_sense(changer.door(MAIL_SLOT, 2), Key.ILLEGAL_REQUEST, 0x2400)
+
+
 def test_a_cartridge_that_cannot_be_loaded(library: Library, changer: Changer) -> None:
     """Its file is no tape: the drive refuses it, and it stays where it is."""
     (library.media / BARCODES[0]).write_bytes(b"no tape at all, but something else, and long enough" * 10)
@@ -437,7 +467,7 @@ def test_primary(session: Session, library: Library, daemon: Daemon) -> None:
     primary.check_self_test(session, CHANGER_LUN)
     primary.check_port_groups(session, CHANGER_LUN)
     primary.check_task_management(session, CHANGER_LUN)
-    primary.check_opcodes(session, CHANGER_LUN, {0x07, 0x1E, 0x2B, 0x37, 0xA5, 0xA6, 0xB5, 0xB6, 0xB8},
+    primary.check_opcodes(session, CHANGER_LUN, {0x07, 0x1B, 0x1E, 0x2B, 0x37, 0xA5, 0xA6, 0xB5, 0xB6, 0xB8},
                           {0x08, 0x0A, 0x28, 0x01})
     primary.check_luns(session, CHANGER_LUN, {0, 1, 2, CHANGER_LUN})
     primary.check_set_port_groups(daemon, library.changer, session)

@@ -106,6 +106,10 @@ class Changer:
     def move(self, source: int, destination: int, robot: int = 0) -> Result:
         return self.run(struct.pack(">BBHHH4x", 0xA5, 0, robot, source, destination))
 
+    def door(self, address: int, action: int) -> Result:
+        """OPEN/CLOSE IMPORT/EXPORT ELEMENT: 0 opens, 1 closes."""
+        return self.run(struct.pack(">BBHBB", 0x1B, 0, address, action, 0))
+
     def exchange(self, source: int, first: int, second: int) -> Result:
         return self.run(struct.pack(">BBHHHHBB", 0xA6, 0, 0, source, first, second, 0, 0))
 

@@ -11,7 +11,7 @@ import struct
 from iscsi import scsi
 from iscsi.session import Session
 
-from .changer import FIRST_SLOT
+from .changer import FIRST_SLOT, MAIL_SLOT
 from .commands import BY_KEY, Command, Rule, reported
 
 CURDATA = 0x02
@@ -28,6 +28,7 @@ COMMANDS = [
     Command("INITIALIZE ELEMENT STATUS", 0x07, Rule.WRITES, bytes([0x07, 0, 0, 0, 0, 0])),
     Command("INITIALIZE ELEMENT STATUS WITH RANGE", 0x37, Rule.WRITES, struct.pack(">BBHxxHxx", 0x37, 1, FIRST_SLOT, 1)),
     Command("POSITION TO ELEMENT", 0x2B, Rule.WRITES, struct.pack(">BBHHxx", 0x2B, 0, 0, FIRST_SLOT)),
+    Command("OPEN/CLOSE IMPORT/EXPORT ELEMENT", 0x1B, Rule.WRITES, struct.pack(">BBHBB", 0x1B, 0, MAIL_SLOT, 1, 0)),
     Command("MOVE MEDIUM", 0xA5, Rule.WRITES, _MOVE),
     # harmless: both destinations are the source
     Command("EXCHANGE MEDIUM", 0xA6, Rule.WRITES, struct.pack(">BBHHHHBB", 0xA6, 0, 0, FIRST_SLOT, FIRST_SLOT,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A tape drive whose store hangs keeps no changer: the move ends, and what it says is true, then and later."""
 import shutil
+import signal
 import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,16 @@ from test_hanging_store import timed, wait_until
 
 SLOT, DRIVE, OTHER = 200, 100, 101
 HUNG, NOT_ACCESSIBLE = 0x4400, 0x3B11
+
+
+def hanging_stores(folder):
+    """Modules of which ssc hangs when a file says so, and a folder for the cartridges."""
+    stores, media = folder / "stores", folder / "media"
+    shutil.copytree(STORES, stores)
+    shutil.copy(BUILD / "tests/fixtures/hanging/tape/bs_ssc.so", stores)
+    stores.chmod(0o755)
+    media.mkdir()
+    return stores, media
 
 
 def library(daemon, tid, media, barcode):
@@ -55,11 +66,7 @@ def flags(session, address):
 
 def test_a_drive_hangs(start, tmp_path):
     """One that loads, and one that can't put on the tape what it has buffered."""
-    stores, media = tmp_path / "stores", tmp_path / "media"
-    shutil.copytree(STORES, stores)
-    shutil.copy(BUILD / "tests/fixtures/hanging/tape/bs_ssc.so", stores)
-    stores.chmod(0o755)
-    media.mkdir()
+    stores, media = hanging_stores(tmp_path)
     daemon = start(store_dir=stores)
     loading, unloading = library(daemon, 1, media, "LOADED"), library(daemon, 2, media, "UNLOADED")
     assert move(unloading, SLOT, DRIVE).good
@@ -98,11 +105,7 @@ def test_a_drive_hangs(start, tmp_path):
 
 def test_the_units_are_deleted(start, tmp_path):
     """Changer and drive of a move under way are deleted: their numbers are free at once, what opens at last is closed."""
-    stores, media = tmp_path / "stores", tmp_path / "media"
-    shutil.copytree(STORES, stores)
-    shutil.copy(BUILD / "tests/fixtures/hanging/tape/bs_ssc.so", stores)
-    stores.chmod(0o755)
-    media.mkdir()
+    stores, media = hanging_stores(tmp_path)
     daemon = start(store_dir=stores)
     session = library(daemon, 1, media, "LOADED")
     (media / "LOADED.open").touch()
@@ -115,4 +118,24 @@ def test_the_units_are_deleted(start, tmp_path):
     daemon.unit("NONE", "--device-type", "tape", lun=2)
     daemon.unit("/dev/null", "--device-type", "changer")
     assert daemon.luns()[1]["type"] == "changer"
+    session.connection.close()
+
+
+def test_the_daemon_ends(start, tmp_path):
+    """It doesn't wait for the drive; where the cartridge was it is after a restart."""
+    stores, media = hanging_stores(tmp_path)
+    daemon = start(store_dir=stores)
+    session = library(daemon, 1, media, "LOADED")
+    (media / "LOADED.open").touch()
+    session.start(struct.pack(">BBHHH4x", 0xA5, 0, 0, SLOT, DRIVE), lun=1)
+    time.sleep(0.5)
+    daemon.process.send_signal(signal.SIGTERM)
+    _, seconds = timed(lambda: daemon.process.wait(30))
+    assert daemon.process.returncode == 0 and seconds < 25
+    session.connection.close()
+    (media / "LOADED.open").unlink()
+    daemon.start()
+    session = library(daemon, 1, media, "LOADED")
+    assert contents(session) == {SLOT: "LOADED"}
+    assert move(session, SLOT, DRIVE).good
     session.connection.close()

@@ -35,7 +35,8 @@ def library(daemon, tid, media, barcode):
     daemon.unit("/dev/null", "--device-type", "changer", tid=tid)
     (media / barcode).touch()
     for params in (f"media_home={media}", "element_type=1,start_address=1,quantity=1",
-                   f"element_type=4,start_address={DRIVE},quantity=2", f"element_type=2,start_address={SLOT},quantity=3",
+                   f"element_type=4,start_address={DRIVE},quantity=2",
+                   f"element_type=2,start_address={SLOT},quantity=3",
                    f"element_type=4,address={DRIVE},tid={tid},lun=2", f"element_type=4,address={OTHER},tid={tid},lun=3",
                    f"element_type=2,address={SLOT},barcode={barcode}"):
         update(daemon, tid, params)
@@ -65,7 +66,7 @@ def flags(session, address):
 
 
 def test_a_drive_hangs(start, tmp_path):
-    """One that loads, and one that can't put on the tape what it has buffered."""
+    """One that loads, and one that can't put on the tape what it has buffered; nor does an operator wait for it."""
     stores, media = hanging_stores(tmp_path)
     daemon = start(store_dir=stores)
     loading, unloading = library(daemon, 1, media, "LOADED"), library(daemon, 2, media, "UNLOADED")
@@ -76,6 +77,12 @@ def test_a_drive_hangs(start, tmp_path):
     (media / "UNLOADED.sync").touch()
     with ThreadPoolExecutor() as pool:
         moves = [pool.submit(slow_move, loading, SLOT, DRIVE), pool.submit(slow_move, unloading, DRIVE, SLOT + 1)]
+        time.sleep(1)
+        more = ("--op", "update", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--params",
+                f"element_type=2,start_address={SLOT + 3},quantity=1")
+        done, seconds = timed(lambda: daemon.adm(*more))
+        assert (done.returncode, done.stderr) == (110, "tgtadm: the media changer is busy\n")
+        assert 25 < seconds < 40
         for result, seconds in (done.result() for done in moves):
             assert asc(result) == (Key.HARDWARE_ERROR, HUNG)
             assert 50 < seconds < 80
@@ -87,7 +94,8 @@ def test_a_drive_hangs(start, tmp_path):
     for destination in (DRIVE, OTHER, SLOT + 1):
         assert asc(move(loading, SLOT, destination)) == (Key.ILLEGAL_REQUEST, NOT_ACCESSIBLE)
     assert asc(move(unloading, DRIVE, OTHER)) == (Key.ILLEGAL_REQUEST, NOT_ACCESSIBLE)
-    _, seconds = timed(lambda: update(daemon, 1, f"element_type=2,start_address={SLOT + 3},quantity=1"))
+    assert loading.execute(scsi.test_unit_ready(), lun=1).good, "what was given up is not made later"
+    _, seconds = timed(lambda: daemon.do(*more))
     assert seconds < 5
     loading.clear_attentions(1)
     (media / "LOADED.open").unlink()
@@ -104,7 +112,7 @@ def test_a_drive_hangs(start, tmp_path):
 
 
 def test_the_units_are_deleted(start, tmp_path):
-    """Changer and drive of a move under way are deleted: their numbers are free at once, what opens at last is closed."""
+    """Changer and drive of a move under way are deleted: their numbers are free at once, what opens late is closed."""
     stores, media = hanging_stores(tmp_path)
     daemon = start(store_dir=stores)
     session = library(daemon, 1, media, "LOADED")

@@ -119,7 +119,8 @@ def make(daemon, media, barcodes=tuple(BARCODES), tid=1):
     daemon.unit("NONE", "--device-type", "tape", tid=tid, lun=2)
     daemon.unit("/dev/null", "--device-type", "changer", tid=tid)
     for params in (f"media_home={media}", "element_type=1,start_address=1,quantity=1",
-                   f"element_type=4,start_address={DRIVE},quantity=1", f"element_type=2,start_address={SLOT},quantity=4",
+                   f"element_type=4,start_address={DRIVE},quantity=1",
+                   f"element_type=2,start_address={SLOT},quantity=4",
                    f"element_type=4,address={DRIVE},tid={tid},lun=2",
                    *[f"element_type=2,address={SLOT + i},barcode={barcode}" for i, barcode in enumerate(barcodes)]):
         done = update(daemon, params, tid)

@@ -26,7 +26,8 @@ _MOVE = struct.pack(">BBHHH4x", 0xA5, 0, 0, FIRST_SLOT, FIRST_SLOT)  # where it 
 
 COMMANDS = [
     Command("INITIALIZE ELEMENT STATUS", 0x07, Rule.WRITES, bytes([0x07, 0, 0, 0, 0, 0])),
-    Command("INITIALIZE ELEMENT STATUS WITH RANGE", 0x37, Rule.WRITES, struct.pack(">BBHxxHxx", 0x37, 1, FIRST_SLOT, 1)),
+    Command("INITIALIZE ELEMENT STATUS WITH RANGE", 0x37, Rule.WRITES,
+            struct.pack(">BBHxxHxx", 0x37, 1, FIRST_SLOT, 1)),
     Command("POSITION TO ELEMENT", 0x2B, Rule.WRITES, struct.pack(">BBHHxx", 0x2B, 0, 0, FIRST_SLOT)),
     Command("OPEN/CLOSE IMPORT/EXPORT ELEMENT", 0x1B, Rule.WRITES, struct.pack(">BBHBB", 0x1B, 0, MAIL_SLOT, 1, 0)),
     Command("MOVE MEDIUM", 0xA5, Rule.WRITES, _MOVE),

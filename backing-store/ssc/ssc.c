@@ -49,6 +49,40 @@ static void tell(struct tape *tape, const char *path)
 	}
 }
 
+/* What is asked at any time is answered from here: a request may hold the tape for as long as its
+ * file takes. */
+static void publish(struct tape *tape)
+{
+	const struct image *image = &tape->image;
+	struct tape_told told = {.loaded = tape->loaded,
+				 .info = {
+				     .medium = image->made.medium,
+				     .density = image->made.density,
+				     .nr_partitions = image->count,
+				     .max_partitions = TAPE_PARTITIONS_MAX,
+				     .full_size = image->made.size,
+				 }};
+
+	memcpy(told.info.barcode, image->made.barcode, sizeof(told.info.barcode));
+	for (uint32_t i = 0; i < image->count; i++) {
+		told.info.size[i] = image->partitions[i].size;
+		told.info.used[i] = image->partitions[i].end - image->partitions[i].start;
+	}
+	pthread_mutex_lock(&tape->told_lock);
+	tape->told = told;
+	pthread_mutex_unlock(&tape->told_lock);
+}
+
+static struct tape_told told_of(struct tape *tape)
+{
+	struct tape_told told;
+
+	pthread_mutex_lock(&tape->told_lock);
+	told = tape->told;
+	pthread_mutex_unlock(&tape->told_lock);
+	return told;
+}
+
 static int tape_open(const struct tgt_bs_open_args *args, void **store, char *error,
 		     size_t error_size)
 {
@@ -68,9 +102,11 @@ static int tape_open(const struct tgt_bs_open_args *args, void **store, char *er
 		return err;
 	}
 	pthread_mutex_init(&tape->lock, NULL);
+	pthread_mutex_init(&tape->told_lock, NULL);
 	tape->host = host;
 	tape->lu = args->lu;
 	tape->loaded = true;
+	publish(tape);
 	tell(tape, args->path);
 	*store = tape;
 	return 0;
@@ -83,46 +119,39 @@ static void tape_close(void *store)
 	codec_free(&tape->codec);
 	image_close(&tape->image);
 	pthread_mutex_destroy(&tape->lock);
+	pthread_mutex_destroy(&tape->told_lock);
 	free(tape);
 }
 
 static int tape_geometry(void *store, struct tgt_bs_geometry *geometry)
 {
 	struct tape *tape = store;
+	const struct tape_told told = told_of(tape);
 
-	pthread_mutex_lock(&tape->lock);
 	geometry->size = 0;
-	for (uint32_t i = 0; i < tape->image.count; i++)
-		geometry->size += tape->image.partitions[i].size;
+	for (uint32_t i = 0; i < told.info.nr_partitions; i++)
+		geometry->size += told.info.size[i];
 	geometry->flags = TGT_BS_GEO_VOLATILE_CACHE;
 	if (tape->image.readonly)
 		geometry->flags |= TGT_BS_GEO_READONLY;
-	if (!tape->loaded)
+	if (!told.loaded)
 		geometry->flags |= TGT_BS_GEO_NO_MEDIUM;
-	pthread_mutex_unlock(&tape->lock);
 	return 0;
 }
 
 static int tape_tell(void *store, struct tgt_bs_tape_info *info)
 {
-	struct tape *tape = store;
-	const struct image *image = &tape->image;
-	bool loaded;
+	const struct tape_told told = told_of(store);
 
-	pthread_mutex_lock(&tape->lock);
-	loaded = tape->loaded;
-	info->medium = image->made.medium;
-	info->density = image->made.density;
-	info->nr_partitions = image->count;
-	info->max_partitions = TAPE_PARTITIONS_MAX;
-	info->full_size = image->made.size;
-	memcpy(info->barcode, image->made.barcode, sizeof(info->barcode));
-	for (uint32_t i = 0; i < image->count; i++) {
-		info->size[i] = image->partitions[i].size;
-		info->used[i] = image->partitions[i].end - image->partitions[i].start;
-	}
-	pthread_mutex_unlock(&tape->lock);
-	return loaded ? 0 : -ENOMEDIUM;
+	info->medium = told.info.medium;
+	info->density = told.info.density;
+	info->nr_partitions = told.info.nr_partitions;
+	info->max_partitions = told.info.max_partitions;
+	info->full_size = told.info.full_size;
+	memcpy(info->barcode, told.info.barcode, sizeof(info->barcode));
+	memcpy(info->size, told.info.size, sizeof(info->size));
+	memcpy(info->used, told.info.used, sizeof(info->used));
+	return told.loaded ? 0 : -ENOMEDIUM;
 }
 
 /* ---- the cartridge memory ---- */
@@ -364,6 +393,7 @@ static int tape_submit(void *store, void *channel, struct tgt_bs_request *r)
 		pthread_mutex_lock(&tape->lock);
 		execute(tape, r);
 		set_position(tape, r);
+		publish(tape);
 		pthread_mutex_unlock(&tape->lock);
 	}
 	host->complete(r);

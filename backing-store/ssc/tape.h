@@ -11,8 +11,16 @@
 #include "codec.h"
 #include "image.h"
 
+/* What is known of the tape between two requests. */
+struct tape_told {
+	bool loaded;
+	struct tgt_bs_tape_info info;
+};
+
 struct tape {
-	pthread_mutex_t lock;
+	pthread_mutex_t lock; /* held while a request runs */
+	pthread_mutex_t told_lock;
+	struct tape_told told;
 	const struct tgt_bs_host *host;
 	struct tgt_bs_lu *lu;
 	struct image image;

@@ -35,12 +35,12 @@ static int op(struct fake_request *request)
 	return status;
 }
 
-static int simple(enum tgt_bs_op what)
+static inline int simple(enum tgt_bs_op what)
 {
 	return op(fake_request_new(&tape, what, 0, 0));
 }
 
-static int space(enum tgt_bs_space_code code, int64_t count)
+static inline int space(enum tgt_bs_space_code code, int64_t count)
 {
 	struct fake_request *request = fake_request_new(&tape, TGT_BS_TAPE_SPACE, 0, 0);
 

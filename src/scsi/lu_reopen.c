@@ -235,8 +235,11 @@ static void loaded(void *arg, bool good)
 static void granted_load(struct lu_exclusive *exclusive)
 {
 	struct reopening *r = exclusive->arg;
+	const char *why = check_exchange(r->lu, false, r->force);
 
-	if (r->lu->medium && r->lu->started)
+	if (why)
+		fail(r, why);
+	if (why || (r->lu->medium && r->lu->started))
 		exchanged(r);
 	else
 		lu_load_tape(r->lu, loaded, r);

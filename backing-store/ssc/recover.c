@@ -220,13 +220,15 @@ static int take_new(struct partition *p, bool any_epoch)
 	return err == -EBADMSG ? 0 : err;
 }
 
+/* What was written before may stand behind the end of any partition but one that ends the file:
+ * even of one that seems empty, the first object torn, the next one whole and of the same epoch. */
 static int find_rest(struct partition *p)
 {
 	struct stat st;
 
 	if (fstat(p->fd, &st))
 		return -errno;
-	p->rest = p->is_last ? (uint64_t)st.st_size > p->end : p->index.nr || p->end > p->start;
+	p->rest = !p->is_last || (uint64_t)st.st_size > p->end;
 	return 0;
 }
 

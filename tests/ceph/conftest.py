@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(SOURCE / "tests" / name) for name in ("fixtures", "conformance")]
 
-from ceph import Cluster  # noqa: E402
+from ceph_cluster import Cluster  # noqa: E402
 
 
 @pytest.fixture(scope="session")

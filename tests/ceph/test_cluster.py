@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from ceph import CephError, Cluster
-from ceph.tools import tools
+from ceph_cluster import CephError, Cluster
+from ceph_cluster.tools import tools
 
 START_LIMIT = 15.0
 OWNER = """
 import time
-from ceph import Cluster
+from ceph_cluster import Cluster
 cluster = Cluster().start()
 print(cluster.folder, *cluster.pids, flush=True)
 time.sleep(600)

@@ -195,6 +195,17 @@ static void put_unmap_limits(uint8_t *at, const struct lu *lu)
 	}
 }
 
+/* The operator's word goes before the store's. */
+static uint32_t optimal_transfer(const struct lu *lu)
+{
+	uint32_t most = lu_max_transfer_blocks(lu), blocks;
+
+	if (lu->optimal_xfer_len || !lu->store)
+		return lu->optimal_xfer_len;
+	blocks = store_geometry(lu->store).optimal_io_size >> lu->block_shift;
+	return most && blocks > most ? 0 : blocks;
+}
+
 /* SBC-4 6.6.4 Block Limits */
 static size_t put_block_limits(uint8_t *at, const struct scsi_task *t)
 {
@@ -204,7 +215,7 @@ static size_t put_block_limits(uint8_t *at, const struct scsi_task *t)
 	at[1] = (uint8_t)lu_max_caw_blocks(lu);
 	put_be16(at + 2, lu->optimal_xfer_gran);
 	put_be32(at + 4, lu_max_transfer_blocks(lu));
-	put_be32(at + 8, lu->optimal_xfer_len);
+	put_be32(at + 8, optimal_transfer(lu));
 	if (lu->thin && lu->store)
 		put_unmap_limits(at, lu);
 	put_be64(at + 32, lu_max_write_same_blocks(lu));

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rbd.h"
+
+#define MOUNT_SECONDS "10" /* until a monitor has answered */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct cluster *clusters;
+
+static const char *or_none(const char *text)
+{
+	return text ? text : "";
+}
+
+/* What makes a connection another one; options can't have a newline. */
+static char *key_of(const struct cluster_wish *w)
+{
+	char *key;
+
+	if (asprintf(&key, "%s\n%s\n%s\n%s\n%d\n%u", or_none(w->conf), w->cluster, w->id,
+		     or_none(w->keyring), w->cache, w->timeout) < 0)
+		return NULL;
+	return key;
+}
+
+static int set(rados_t rados, const char *name, const char *value)
+{
+	int err = rados_conf_set(rados, name, value);
+
+	return err == -ENOENT ? 0 : err; /* a version that doesn't know it */
+}
+
+static int fail(char *error, size_t size, int err, const char *what, const char *which)
+{
+	snprintf(error, size, "%s%s%s: %s", what, *which ? " " : "", which, strerror(-err));
+	return err;
+}
+
+static int set_all(rados_t rados, const struct cluster_wish *w, char *error, size_t size)
+{
+	char timeout[16];
+	const char *const pairs[][2] = {
+	    {"client_mount_timeout", MOUNT_SECONDS},
+	    {"rados_mon_op_timeout", timeout},
+	    {"rados_osd_op_timeout", timeout},
+	    {"rbd_cache", w->cache ? "true" : "false"},
+	    /* what is deallocated reads as zeroes, to the byte */
+	    {"rbd_skip_partial_discard", "false"},
+	    {"log_to_stderr", "false"},
+	    {"admin_socket", ""},
+	};
+
+	snprintf(timeout, sizeof(timeout), "%u", w->timeout);
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+		int err = set(rados, pairs[i][0], pairs[i][1]);
+
+		if (err)
+			return fail(error, size, err, "librados refuses", pairs[i][0]);
+	}
+	if (w->keyring && set(rados, "keyring", w->keyring))
+		return fail(error, size, -EINVAL, "librados refuses keyring", w->keyring);
+	return 0;
+}
+
+static const char *why_not_connected(int err)
+{
+	switch (err) {
+	case -ETIMEDOUT:
+		return "no monitor of the cluster answers";
+	case -EACCES:
+	case -EPERM:
+	case -EKEYREJECTED:
+		return "the cluster refuses this user's key";
+	case -ENOENT:
+		return "no key for this user is found";
+	default:
+		return "the cluster can't be connected to";
+	}
+}
+
+static int connect_to(rados_t rados, const struct cluster_wish *w, char *error, size_t size)
+{
+	int err = rados_conf_read_file(rados, w->conf);
+
+	if (err)
+		return fail(error, size, err, "the configuration file can't be read",
+			    or_none(w->conf));
+	err = set_all(rados, w, error, size);
+	if (err)
+		return err;
+	err = rados_connect(rados);
+	if (err)
+		fail(error, size, err, why_not_connected(err), "");
+	return err;
+}
+
+static int make(const struct cluster_wish *w, struct cluster *c, char *error, size_t size)
+{
+	char user[RBD_NAME_MAX];
+	int err;
+
+	snprintf(user, sizeof(user), "client.%s", w->id);
+	err = rados_create2(&c->rados, w->cluster, user, 0);
+	if (err)
+		return fail(error, size, err, "librados can't be used", "");
+	err = connect_to(c->rados, w, error, size);
+	if (err)
+		rados_shutdown(c->rados);
+	return err;
+}
+
+static struct cluster *find(const char *key)
+{
+	for (struct cluster *c = clusters; c; c = c->next)
+		if (strcmp(c->key, key) == 0)
+			return c;
+	return NULL;
+}
+
+static int get_locked(const struct cluster_wish *w, char *key, struct cluster **cluster,
+		      char *error, size_t size)
+{
+	struct cluster *c = find(key);
+	int err;
+
+	if (c) {
+		c->users++;
+		*cluster = c;
+		free(key);
+		return 0;
+	}
+	c = calloc(1, sizeof(*c));
+	err = c ? make(w, c, error, size) : -ENOMEM;
+	if (err) {
+		free(c);
+		free(key);
+		return err;
+	}
+	*c = (struct cluster){c->rados, clusters, 1, key};
+	clusters = c;
+	*cluster = c;
+	return 0;
+}
+
+int cluster_get(const struct cluster_wish *wish, struct cluster **cluster, char *error,
+		size_t error_size)
+{
+	char *key = key_of(wish);
+	int err;
+
+	snprintf(error, error_size, "out of memory");
+	if (!key)
+		return -ENOMEM;
+	/* who wants the same waits for the first one, and has the connection then */
+	pthread_mutex_lock(&lock);
+	err = get_locked(wish, key, cluster, error, error_size);
+	pthread_mutex_unlock(&lock);
+	return err;
+}
+
+static bool leave(struct cluster *cluster)
+{
+	struct cluster **at = &clusters;
+	bool last;
+
+	pthread_mutex_lock(&lock);
+	last = --cluster->users == 0;
+	if (last) {
+		while (*at != cluster)
+			at = &(*at)->next;
+		*at = cluster->next;
+	}
+	pthread_mutex_unlock(&lock);
+	return last;
+}
+
+void cluster_put(struct cluster *cluster)
+{
+	if (!leave(cluster))
+		return;
+	rados_shutdown(cluster->rados);
+	free(cluster->key);
+	free(cluster);
+}

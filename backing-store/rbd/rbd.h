@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the rbd store share. */
+#ifndef TGT_BACKING_STORE_RBD_H
+#define TGT_BACKING_STORE_RBD_H
+
+#include <rados/librados.h>
+#include <rbd/librbd.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <tgt/backing-store.h>
+
+/* ---- path.c: [POOL/[NAMESPACE/]]IMAGE[@SNAPSHOT] ---- */
+
+#define RBD_NAME_MAX 256 /* with its NUL */
+struct rbd_name {
+	char pool[RBD_NAME_MAX], space[RBD_NAME_MAX], image[RBD_NAME_MAX], snapshot[RBD_NAME_MAX];
+};
+/* NULL; or what is wrong with it. */
+const char *rbd_name_parse(const char *path, struct rbd_name *name);
+
+/* ---- cluster.c: connections, one for all stores that want the same ---- */
+
+struct cluster_wish {
+	const char *conf;    /* NULL: where librados looks for it */
+	const char *cluster; /* its name */
+	const char *id;      /* of the user: client.ID */
+	const char *keyring; /* NULL: as conf says */
+	bool cache;          /* librbd's */
+	unsigned timeout;    /* seconds that a request may take; 0: for ever */
+};
+struct cluster {
+	rados_t rados;
+	/* cluster.c's */
+	struct cluster *next;
+	unsigned users;
+	char *key;
+};
+/* 0 or -errno with a line in error.  Blocks, at most some seconds beyond the timeout. */
+int cluster_get(const struct cluster_wish *wish, struct cluster **cluster, char *error,
+		size_t error_size);
+void cluster_put(struct cluster *cluster);
+
+/* ---- image.c ---- */
+
+struct rbd_store {
+	const struct tgt_bs_host *host;
+	struct tgt_bs_lu *lu;
+	struct cluster *cluster;
+	rados_ioctx_t pool;
+	rbd_image_t image;
+	struct rbd_name name;
+	bool readonly, cache;
+	atomic_uint_fast64_t size;
+	uint64_t object_size, stripe; /* bytes; stripe: of all objects that are written in turn */
+	/* io.c: how librbd tells of completions */
+	int events;
+	atomic_flag watched; /* a channel has it */
+	struct tgt_bs_watch *watch;
+	/* notice.c */
+	uint64_t watching;
+	bool is_watching;
+	bool noticed; /* under the lock */
+	struct rbd_store *next_noticed;
+};
+
+int rbd_store_open(const struct tgt_bs_open_args *args, void **store, char *error,
+		   size_t error_size);
+void rbd_store_close(void *store);
+int rbd_store_geometry(void *store, struct tgt_bs_geometry *geometry);
+
+/* The options' rows, in the order of args->values. */
+enum rbd_option {
+	OPT_CONF,
+	OPT_CLUSTER,
+	OPT_ID,
+	OPT_KEYRING,
+	OPT_CACHE,
+	OPT_LOCK,
+	OPT_TIMEOUT,
+	NR_OPTIONS
+};
+
+/* ---- notice.c: changes of images, seen by a thread of their own ---- */
+
+/* Begins and ends to look after a store's image.  0 or -errno. */
+int notice_start(struct rbd_store *store);
+void notice_stop(struct rbd_store *store);
+
+/* ---- io.c ---- */
+
+/* In a request's module_data. */
+struct rbd_io {
+	struct rbd_store *store;
+	struct tgt_bs_request *request;
+	bool flushes;  /* what was written has to be flushed, too */
+	uint8_t *copy; /* a pattern in one piece; NULL: there is none */
+};
+
+/* Of a request that has failed so (-errno). */
+enum tgt_bs_status rbd_status_of(const struct tgt_bs_request *request, int err);
+int rbd_channel_open(void *store, struct tgt_bs_reactor *reactor, void **channel);
+void rbd_channel_close(void *store, void *channel);
+int rbd_store_submit(void *store, void *channel, struct tgt_bs_request *request);
+
+/* ---- extents.c ---- */
+
+void rbd_list_extents(struct rbd_store *store, struct tgt_bs_request *request);
+
+extern const struct tgt_bs_host *rbd_host;
+
+#endif

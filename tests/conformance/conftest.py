@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+sys.path.append(str(Path(__file__).parents[1] / "fixtures"))
+
+from ceph_cluster import Cluster
 from harness import cu, not_for
 from harness.allow import AllowList
 from harness.bench import Bench
@@ -28,6 +32,7 @@ HERE = Path(__file__).parent
 PLAN = pytest.StashKey[Plan]()
 SETTINGS = pytest.StashKey[Settings]()
 ALLOW = pytest.StashKey[AllowList]()
+CLUSTER = pytest.StashKey[Cluster]()
 BENCH = pytest.StashKey[Bench]()
 LOG_OFFSET = pytest.StashKey[int]()
 
@@ -57,7 +62,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[PLAN] = Plan.from_json(worker["plan"])
         return
     try:
-        config.stash[PLAN] = make_plan(settings)
+        plan = config.stash[PLAN] = make_plan(settings)
+        if plan.path is None and any(module.in_cluster for module in plan.modules):
+            config.stash[CLUSTER] = Cluster().start()
+            plan.ceph = str(config.stash[CLUSTER].conf)
     except (ValueError, AssertionError, OSError) as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -72,6 +80,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     plan = config.stash.get(PLAN, None)
     if plan is not None and plan.store_dir and not hasattr(config, "workerinput"):
         shutil.rmtree(plan.store_dir, ignore_errors=True)
+    if CLUSTER in config.stash:
+        config.stash[CLUSTER].close()
 
 
 # -- collection
@@ -252,6 +262,14 @@ def one(pytestconfig: pytest.Config) -> Variant:
 
 
 @pytest.fixture
+def one_on_file(one: Variant, plan: Plan) -> Variant:
+    """The same, for tests that make its file themselves."""
+    if not any(module.name == one.module and module.on_file for module in plan.modules):
+        pytest.skip(f"the units of {one.module} don't lie on files")
+    return one
+
+
+@pytest.fixture
 def disk(bench: Bench, one: Variant) -> Iterator[Unit]:
     """A unit of this test's own (at a URL: the unit there)."""
     if bench.settings.peer is not None:
@@ -276,7 +294,7 @@ def own_daemon(daemon: Daemon) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def restart(own_daemon: Daemon, one: Variant) -> Callable[[], Unit]:
+def restart(own_daemon: Daemon, one_on_file: Variant) -> Callable[[], Unit]:
     """Kills the daemon without a warning and makes the same disk on a new one."""
     path = own_daemon.folder / "kept.img"
     with path.open("wb") as file:
@@ -285,7 +303,7 @@ def restart(own_daemon: Daemon, one: Variant) -> Callable[[], Unit]:
     def again() -> Unit:
         own_daemon.kill()
         own_daemon.start()
-        return make_disk(own_daemon, path, one)
+        return make_disk(own_daemon, path, one_on_file)
 
     return again
 

@@ -114,13 +114,13 @@ def test_operator_sets_defaults(restart: Callable[[], Unit], own_daemon: Daemon)
         assert is_set(session, D_SENSE) and not is_set(session, D_SENSE, SAVED)
 
 
-def test_kept_for_the_medium_that_was_put_in(own_daemon: Daemon, one: Variant) -> None:
+def test_kept_for_the_medium_that_was_put_in(own_daemon: Daemon, one_on_file: Variant) -> None:
     """Saved values are the unit's: after media were exchanged they are kept for the one that is in (6.12)."""
     first, second = (own_daemon.folder / name for name in ("first.img", "second.img"))
     for path in (first, second):
         path.write_bytes(bytes(1 << 20))
     change_unit = ["--op", "update", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--params"]
-    with make_disk(own_daemon, first, one).login() as session:
+    with make_disk(own_daemon, first, one_on_file).login() as session:
         assert change(session, D_SENSE, True, save=True).good
         own_daemon.do(*change_unit, "removable=1")
         for path in ("", str(second)):
@@ -128,7 +128,7 @@ def test_kept_for_the_medium_that_was_put_in(own_daemon: Daemon, one: Variant) -
     for path, kept in ((second, True), (first, False)):
         own_daemon.kill()
         own_daemon.start()
-        with make_disk(own_daemon, path, one).login() as session:
+        with make_disk(own_daemon, path, one_on_file).login() as session:
             assert is_set(session, D_SENSE) == kept
 
 

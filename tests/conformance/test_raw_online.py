@@ -85,16 +85,16 @@ def test_units_of_another_target(new_target: Callable[..., Target], new_unit: Ne
         assert attentions(session) == []
 
 
-def test_a_unit_takes_the_place_of_another(new_unit: NewUnit, one: Variant, daemon: Daemon) -> None:
+def test_a_unit_takes_the_place_of_another(new_unit: NewUnit, one_on_file: Variant, daemon: Daemon) -> None:
     """The same number, another unit: the nexus starts anew with it, and is told so."""
-    target_unit = new_unit(one, size=4 * MIB)
+    target_unit = new_unit(one_on_file, size=4 * MIB)
     tid = str(target_unit.tid)
     other = daemon.folder / f"another{tid}.img"
     other.write_bytes(b"\x5A" * (8 * MIB))
     with target_unit.login() as session:
         session.clear_attentions(0)
         daemon.do("--op", "delete", "--mode", "logicalunit", "--tid", tid, "--lun", "1")
-        daemon.do("--op", "new", "--mode", "logicalunit", "--tid", tid, "--lun", "1", "--bstype", one.module, "-b", str(other))
+        daemon.do("--op", "new", "--mode", "logicalunit", "--tid", tid, "--lun", "1", "--bstype", one_on_file.module, "-b", str(other))
         assert attentions(session, 0) == [LUNS_CHANGED]
         assert POWER_ON in attentions(session)
         assert session.execute(scsi.read10(0, 1), read=512).data == b"\x5A" * 512

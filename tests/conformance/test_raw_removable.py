@@ -44,8 +44,8 @@ def update(daemon: Daemon) -> Update:
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Path:
-    """Another medium."""
+def other(tmp_path: Path, one_on_file: Variant) -> Path:
+    """Another medium of its store."""
     path = tmp_path / "other.img"
     path.write_bytes(b"\x5A" * (8 * MIB))
     return path

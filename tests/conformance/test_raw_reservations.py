@@ -322,12 +322,12 @@ def test_kept_through_a_crash(restart: Callable[[], Unit]) -> None:
         assert keys(stranger) == set()
 
 
-def test_kept_for_the_medium_that_was_put_in(own_daemon: Daemon, one: Variant) -> None:
+def test_kept_for_the_medium_that_was_put_in(own_daemon: Daemon, one_on_file: Variant) -> None:
     """The reservation is the unit's: after media were exchanged it is kept for the one that is in (5.14.6)."""
     first, second = (own_daemon.folder / name for name in ("first.img", "second.img"))
     for path in (first, second):
         path.write_bytes(bytes(1 << 20))
-    disk = make_disk(own_daemon, first, one)
+    disk = make_disk(own_daemon, first, one_on_file)
     change = ["--op", "update", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--params"]
     with disk.login(isid=isid(0)) as session:
         assert out(session, REGISTER, 0, A, flags=APTPL).good
@@ -338,7 +338,7 @@ def test_kept_for_the_medium_that_was_put_in(own_daemon: Daemon, one: Variant) -
     for path, kept in ((second, {A}), (first, set())):
         own_daemon.kill()
         own_daemon.start()
-        disk = make_disk(own_daemon, path, one)
+        disk = make_disk(own_daemon, path, one_on_file)
         with disk.login(isid=isid(1)) as stranger:
             assert keys(stranger) == kept
             assert can_write(stranger, disk) == (not kept)

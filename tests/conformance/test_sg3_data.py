@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -124,18 +125,22 @@ def test_write_same_unmap(sg: Sg, tmp_path: Path, block: bytes, variant: Variant
 def test_lba_status(sg: Sg, tmp_path: Path, block: bytes, variant: Variant, plan: Plan) -> None:
     """What was written is mapped, what was deallocated isn't; the descriptors cover the range without gaps
     (SBC-4 5.6)."""
-    sg.dd_in(filed(tmp_path, block * 512), 4096)
+    granularity, = struct.unpack_from(">I", sg.vpd(0xB0), 28)
+    step = max(128, granularity)
+    first = -(-4096 // step) * step
+    sg.dd_in(filed(tmp_path, block * 3 * step), first)
     if variant.thin:
-        sg("sg_unmap", "--lba=4224", "--num=128", "--force")
-    lines = sg("sg_get_lba_status", "--lba=4096", "--maxlen=4096", "--brief").out.splitlines()
+        sg("sg_unmap", f"--lba={first + step}", f"--num={step}", "--force")
+    lines = sg("sg_get_lba_status", f"--lba={first}", "--maxlen=4096", "--brief").out.splitlines()
     rows = [[int(word, 16) for word in line.split()[:3]] for line in lines if line.startswith("0x")]
-    assert rows and rows[0][0] == 4096
+    assert rows and rows[0][0] == first
     assert all(row[0] + row[1] == following[0] for row, following in zip(rows, rows[1:]))
-    status = {lba: row[2] for lba in (4096, 4300, 4500) for row in rows if row[0] <= lba < row[0] + row[1]}
-    assert status[4096] == 0 and status[4500] == 0, "written blocks are mapped"
+    status = [row[2] for lba in (first, first + step * 3 // 2, first + step * 5 // 2) for row in rows
+              if row[0] <= lba < row[0] + row[1]]
+    assert status[0] == 0 and status[2] == 0, "written blocks are mapped"
     module = next((m for m in plan.modules if m.name == variant.module), None)
     if variant.thin and module is not None and "block_status" in module.capabilities:
-        assert status[4300] == 1, "deallocated blocks aren't"
+        assert status[1] == 1, "deallocated blocks aren't"
     sg.raw(scsi.get_lba_status(last_lba(sg) + 1), read=1024, code=LBA_OUT_OF_RANGE)
 
 

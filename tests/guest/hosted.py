@@ -39,7 +39,7 @@ def storing() -> list[Variant]:
     """A unit on each block store that keeps its data in a file; a thin one where the store can deallocate."""
     keep_nothing = AllowList.load(SOURCE / "tests" / "conformance" / "allow.toml").not_storing
     found = [module for module in plan().of_kind("block")
-             if module.can_write and module.needs_path and module.name not in keep_nothing]
+             if module.can_write and module.on_file and module.name not in keep_nothing]
     assert found, "the daemon has loaded no store to test"
     return [Variant(module.name, thin="discard" in module.capabilities) for module in found]
 

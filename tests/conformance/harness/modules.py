@@ -32,6 +32,16 @@ class Module:
         """A store that takes a size but needs no path is given the size."""
         return "needs_path" in self.capabilities or "size" not in self.options
 
+    @property
+    def in_cluster(self) -> bool:
+        """Its path names an image of a Ceph cluster."""
+        return self.name == "rbd"
+
+    @property
+    def on_file(self) -> bool:
+        """Its path is that of a file which the harness can make."""
+        return self.needs_path and not self.in_cluster
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -68,6 +78,7 @@ class Plan:
     store_dir: str | None = None
     path: str | None = None    # for the units of modules named on the command line
     bsopts: str | None = None
+    ceph: str | None = None    # the configuration file of the cluster with the images of units on modules of that kind
     named: list[str] = field(default_factory=list)  # modules chosen on the command line
 
     def to_json(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ NAMES = {
     "file": "storing, on stores whose units lie on a file that the harness made",
     "file-512": "file, one of 512 bytes on each store",
     "thin": "file, thin ones only",
-    "one": "one unit, on rdwr if it is there, else on the first store that keeps data",
+    "one": "one unit, on rdwr if it is there, else on the first store that keeps data, in a file if there is one",
     "tape": "modules of that kind",
     "changer": "a library with drives on such modules",
     "passthrough": "modules of that kind",
@@ -60,7 +60,7 @@ class Selector:
         return [variant for variant in self._all() if variant.module in self.keep_nothing]
 
     def _file(self) -> list[Variant]:
-        at_a_path = {module.name for module in self.plan.modules if module.needs_path}
+        at_a_path = {module.name for module in self.plan.modules if module.on_file}
         return [] if self.plan.path else [v for v in self._storing() if v.module in at_a_path]
 
     def _file_512(self) -> list[Variant]:
@@ -74,4 +74,6 @@ class Selector:
         return [variant for variant in self._file() if variant.thin]
 
     def _one(self) -> list[Variant]:
-        return sorted(self._storing() or self._all(), key=lambda variant: variant.module != "rdwr")[:1]
+        on_file = {variant.module for variant in self._file()}
+        return sorted(self._storing() or self._all(),
+                      key=lambda variant: (variant.module != "rdwr", variant.module not in on_file))[:1]

@@ -16,6 +16,7 @@ from iscsi.session import Session
 
 from .daemon import Daemon
 from .modules import Module, Plan, Variant
+from .process import run
 
 NAME = "iqn.2026-01.org.example.test"
 SIZE = 256 << 20
@@ -95,6 +96,24 @@ def restore(unit: Unit) -> None:
 
 
 @dataclass
+class Image:
+    """An image in a Ceph cluster."""
+
+    conf: str  # the cluster's configuration file
+    name: str
+
+    def create(self, size: int) -> None:
+        self._rbd("create", "--size", f"{size}B")
+
+    def remove(self) -> None:
+        self._rbd("rm", "--no-progress")
+
+    def _rbd(self, *words: str) -> None:
+        done = run(["rbd", "-c", self.conf, *words, self.name])
+        assert done.returncode == 0, done.stderr
+
+
+@dataclass
 class Target:
     """A target that a test made."""
 
@@ -102,6 +121,7 @@ class Target:
     tid: int
     name: str
     files: list[Path] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
 
     def bind(self, address: str = "ALL") -> None:
         self.daemon.do("--op", "bind", "--mode", "target", "--tid", str(self.tid), "--initiator-address", address)
@@ -124,6 +144,8 @@ class Target:
             self.daemon.adm("--op", "delete", "--mode", "target", "--force", "--tid", str(self.tid))
         for path in self.files:
             path.unlink(missing_ok=True)
+        for image in self.images:
+            image.remove()
 
 
 class Factory:
@@ -185,14 +207,25 @@ class Factory:
             return None
         if self.plan.path is not None and module.name in self.plan.named:
             return Path(self.plan.path)
+        if module.in_cluster:
+            return self._image(target, lun, size)
         path = self.daemon.folder / f"t{target.tid}-l{lun}.img"
         with open(path, "wb") as image:
             image.truncate(size)
         target.files.append(path)
         return path
 
+    def _image(self, target: Target, lun: int, size: int) -> Path:
+        assert self.plan.ceph is not None
+        image = Image(self.plan.ceph, f"rbd/{self.daemon.folder.name}-t{target.tid}-l{lun}")
+        image.create(size)
+        target.images.append(image)
+        return Path(image.name)
+
     def _options(self, module: Module, size: int) -> str:
         given = self.plan.bsopts if self.plan.bsopts and module.name in self.plan.named else ""
+        if module.in_cluster and self.plan.ceph is not None:
+            given = f"{given};conf={self.plan.ceph}".lstrip(";")
         if not module.needs_path and "size=" not in given:
             given = f"{given};size={size}".lstrip(";")
         return given

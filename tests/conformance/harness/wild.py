@@ -39,7 +39,7 @@ class Wild:
         shutil.copy(module, self.stores)
         self.stores.chmod(0o755)
         self.variant = variant
-        self.plan = Plan(store_dir=str(self.stores), modules=plan.modules)
+        self.plan = Plan(store_dir=str(self.stores), modules=plan.modules, ceph=plan.ceph)
         self.daemon: Daemon = settings.daemon(self.plan, options=["--threads", str(threads)]).start()
         self.factory = Factory(self.daemon, self.plan)
         assert self.daemon.process is not None

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 #define TGT_BS_ABI_MAJOR 0
-#define TGT_BS_ABI_MINOR 4
+#define TGT_BS_ABI_MINOR 5
 
 struct tgt_bs_lu;      /* the host's: the logical unit that a store serves */
 struct tgt_bs_reactor; /* the host's: one event loop thread */
@@ -331,6 +331,10 @@ struct tgt_bs_geometry {
 	/* passthrough, since 0.2: how long a device may take; 0: as the host thinks */
 	uint32_t timeout_ms;      /* commands that it answers at once, or nearly */
 	uint32_t long_timeout_ms; /* those that go over the whole medium */
+	/* block, since 0.5: a COMPARE_AND_WRITE has to lie within so many bytes (a power of two),
+	 * counted from the medium's start; 0: anywhere */
+	uint32_t compare_and_write_unit;
+	uint32_t reserved2;
 };
 #define TGT_BS_GEO_READONLY (1u << 0)
 #define TGT_BS_GEO_ROTATIONAL (1u << 1)
@@ -338,6 +342,9 @@ struct tgt_bs_geometry {
 #define TGT_BS_GEO_NO_MEDIUM (1u << 3)      /* open, but empty (tape, removable) */
 #define TGT_BS_GEO_DISCARD (1u << 4)        /* this file or device really can DISCARD */
 #define TGT_BS_GEO_RESERVATIONS (1u << 5)   /* passthrough, since 0.2: the device keeps them */
+/* block, since 0.5: other hosts may write to the medium at the same time.  What has to be done in
+ * one piece is done by the store's operations, or isn't offered. */
+#define TGT_BS_GEO_SHARED (1u << 6)
 
 /* Log levels of log(), as syslog's. */
 #define TGT_BS_LOG_ERR 3

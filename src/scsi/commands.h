@@ -147,7 +147,12 @@ uint32_t lu_max_transfer_blocks(const struct lu *lu);
 uint32_t lu_max_unmap_blocks(const struct lu *lu);
 /* WRITE SAME; a NUMBER OF BLOCKS of 0 means all up to the end (WSNZ = 0). */
 uint64_t lu_max_write_same_blocks(const struct lu *lu);
-/* COMPARE AND WRITE: SBC_MAX_CAW_BLOCKS, less when the buffer doesn't hold twice as many. */
+/* Other hosts may write to its medium. */
+bool lu_is_shared(const struct lu *lu);
+/* The store compares and writes these bytes in one piece. */
+bool lu_store_compares(const struct lu *lu, uint64_t offset, uint64_t length);
+/* COMPARE AND WRITE: SBC_MAX_CAW_BLOCKS, less when the buffer doesn't hold twice as many, or the
+ * store of a shared medium doesn't do so many in one piece; 0: the command isn't offered. */
 uint32_t lu_max_caw_blocks(const struct lu *lu);
 
 #endif

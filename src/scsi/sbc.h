@@ -106,6 +106,8 @@ uint64_t sbc_whole_blocks(const struct scsi_task *t, uint64_t max);
 size_t sbc_compare(const struct databuf *buf, size_t offset, const uint8_t *with, size_t len);
 
 /* sbc_atomic.c: COMPARE AND WRITE, ORWRITE(16) */
+bool sbc_offers_compare_and_write(const struct lu *lu);
+bool sbc_offers_orwrite(const struct lu *lu);
 bool sbc_prepare_compare_and_write(struct scsi_task *t);
 void sbc_compare_and_write(struct scsi_task *t);
 bool sbc_prepare_orwrite(struct scsi_task *t);

@@ -5,6 +5,11 @@
 
 /* ---- COMPARE AND WRITE ---- */
 
+bool sbc_offers_compare_and_write(const struct lu *lu)
+{
+	return lu_max_caw_blocks(lu);
+}
+
 bool sbc_prepare_compare_and_write(struct scsi_task *t)
 {
 	uint32_t blocks = t->cdb[13];
@@ -56,7 +61,7 @@ static void store_compared(struct scsi_task *t)
 
 void sbc_compare_and_write(struct scsi_task *t)
 {
-	if (t->work[1] && store_can(t->lu->store, TGT_BS_CAN_COMPARE_AND_WRITE) &&
+	if (t->work[1] && lu_store_compares(t->lu, t->work[0], t->work[1]) &&
 	    sbc_is_aligned(t->lu, t->work[0], t->work[1]))
 		task_submit_store(t, TGT_BS_COMPARE_AND_WRITE, sbc_write_flags(t), t->work[0],
 				  t->work[1], &t->data, store_compared);
@@ -78,6 +83,12 @@ static enum sbc_chunk_result or_chunk(struct scsi_task *t, uint8_t *at, uint64_t
 			at[seen++] |= with[i];
 	}
 	return SBC_CHUNK_WRITE;
+}
+
+/* It reads and then writes, and no store does that in one piece. */
+bool sbc_offers_orwrite(const struct lu *lu)
+{
+	return !lu_is_shared(lu);
 }
 
 static const struct sbc_chunk_ops or_chunks = {.chunk = or_chunk, .finished = sbc_write_finished};

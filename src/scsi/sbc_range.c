@@ -36,12 +36,32 @@ uint64_t lu_max_write_same_blocks(const struct lu *lu)
 	return WRITE_SAME_BLOCKS;
 }
 
-/* One chunk, so that what is compared is written by one request. */
+bool lu_is_shared(const struct lu *lu)
+{
+	return lu->store && store_geometry(lu->store).flags & TGT_BS_GEO_SHARED;
+}
+
+bool lu_store_compares(const struct lu *lu, uint64_t offset, uint64_t length)
+{
+	uint64_t unit = store_geometry(lu->store).compare_and_write_unit;
+
+	return store_can(lu->store, TGT_BS_CAN_COMPARE_AND_WRITE) &&
+	       (!unit || (length <= unit && offset % unit <= unit - length));
+}
+
+/* One chunk, so that what is compared is written by one request.  On a medium that others write to,
+ * only what the store does in one piece itself wherever it lies. */
 uint32_t lu_max_caw_blocks(const struct lu *lu)
 {
 	uint32_t blocks = BUF_MAX_PIECE >> lu->block_shift;
 
-	return blocks < SBC_MAX_CAW_BLOCKS ? blocks : SBC_MAX_CAW_BLOCKS;
+	if (blocks > SBC_MAX_CAW_BLOCKS)
+		blocks = SBC_MAX_CAW_BLOCKS;
+	if (!lu_is_shared(lu))
+		return blocks;
+	if (!lu_store_compares(lu, 0, UINT64_C(1) << lu->block_shift))
+		return 0;
+	return store_geometry(lu->store).compare_and_write_unit ? 1 : blocks;
 }
 
 struct sbc_cdb_range sbc_cdb_range(const struct scsi_task *t)

@@ -36,7 +36,7 @@ struct mem_entry {
 
 struct mem_config {
 	uint64_t size;
-	uint32_t block_size, alignment, caps, geo_flags;
+	uint32_t block_size, alignment, caps, geo_flags, compare_and_write_unit;
 	bool thin, removable;
 };
 
@@ -102,6 +102,7 @@ static int mem_geometry(void *store, struct tgt_bs_geometry *g)
 	g->flags = d->config.geo_flags;
 	g->size = d->config.size;
 	g->io_alignment = d->config.alignment;
+	g->compare_and_write_unit = d->config.compare_and_write_unit;
 	return 0;
 }
 

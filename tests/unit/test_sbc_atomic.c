@@ -116,6 +116,59 @@ static void a_store_that_can_does_it_itself(void **state)
 	disk_close(d);
 }
 
+static void the_rest_is_done_by_the_core(void **state)
+{
+	struct mem_config config = plain;
+	static uint8_t data[2048];
+	struct disk *d;
+
+	(void)state;
+	config.caps |= TGT_BS_CAN_COMPARE_AND_WRITE;
+	config.compare_and_write_unit = 1024;
+	d = disk_open(&config);
+	assert_int_equal(lu_max_caw_blocks(d->lu), 255);
+	assert_good(d, compare_and_write(d, 2, data, 1));
+	assert_int_equal(d->log[0].op, TGT_BS_COMPARE_AND_WRITE);
+	d->nr_log = 0;
+	assert_good(d, compare_and_write(d, 3, data, 2));
+	assert_int_equal(d->log[0].op, TGT_BS_READ);
+	assert_int_equal(d->log[1].op, TGT_BS_WRITE);
+	disk_close(d);
+}
+
+/* What others could write into isn't offered; the limits are those of SBC-4 6.6.4. */
+static void on_a_shared_medium_only_what_the_store_does(void **state)
+{
+	struct mem_config config = plain;
+	static uint8_t data[2048];
+	struct disk *d;
+
+	(void)state;
+	config.geo_flags |= TGT_BS_GEO_SHARED;
+	d = disk_open(&config);
+	assert_int_equal(lu_max_caw_blocks(d->lu), 0);
+	compare_and_write(d, 2, data, 1);
+	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_INVALID_COMMAND_OPERATION_CODE);
+	COMMAND(d, data, 512, 0, 0x8b, 0, B8(7), B4(1), 0, 0);
+	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_INVALID_COMMAND_OPERATION_CODE);
+	assert_int_equal(d->nr_log, 0);
+	disk_close(d);
+	config.caps |= TGT_BS_CAN_COMPARE_AND_WRITE;
+	config.compare_and_write_unit = 1024;
+	d = disk_open(&config);
+	assert_int_equal(lu_max_caw_blocks(d->lu), 1);
+	assert_good(d, compare_and_write(d, 2, data, 1));
+	assert_int_equal(d->log[0].op, TGT_BS_COMPARE_AND_WRITE);
+	assert_int_equal(d->nr_log, 1);
+	compare_and_write(d, 2, data, 2); /* at LBA 1 it wouldn't be one piece */
+	assert_sense(d, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	disk_close(d);
+	config.block_size = 4096;
+	d = disk_open(&config);
+	assert_int_equal(lu_max_caw_blocks(d->lu), 0);
+	disk_close(d);
+}
+
 static void orwrite_sets_bits(void **state)
 {
 	const struct mem_config *configs[] = {&plain, &coarse};
@@ -144,6 +197,8 @@ int main(void)
 	    cmocka_unit_test(a_difference_is_told_and_nothing_written),
 	    cmocka_unit_test(its_limits_hold),
 	    cmocka_unit_test(a_store_that_can_does_it_itself),
+	    cmocka_unit_test(the_rest_is_done_by_the_core),
+	    cmocka_unit_test(on_a_shared_medium_only_what_the_store_does),
 	    cmocka_unit_test(orwrite_sets_bits),
 	};
 

@@ -63,6 +63,24 @@ static int ask(struct rbd_store *s)
 	return 0;
 }
 
+/* From now until it is closed nobody else can write. */
+static int take_lock(struct rbd_store *s, uint64_t features, char *error, size_t size)
+{
+	int err;
+
+	if (!(features & RBD_FEATURE_EXCLUSIVE_LOCK)) {
+		snprintf(error, size,
+			 "image %s has no feature exclusive-lock, which lock=exclusive needs",
+			 s->name.image);
+		return -EINVAL;
+	}
+	err = rbd_lock_acquire(s->image, RBD_LOCK_MODE_EXCLUSIVE);
+	if (err)
+		return fail(error, size, err, "another has the exclusive lock of image",
+			    s->name.image);
+	return 0;
+}
+
 /* Writers that take turns need the lock, those that don't must not have it. */
 static int check_lock(struct rbd_store *s, const char *policy, char *error, size_t size)
 {
@@ -78,6 +96,16 @@ static int check_lock(struct rbd_store *s, const char *policy, char *error, size
 			 s->name.image, s->name.pool, s->name.image);
 		return -EINVAL;
 	}
+	s->shared = !s->readonly && !(features & RBD_FEATURE_EXCLUSIVE_LOCK);
+	if (s->shared && s->cache) {
+		snprintf(error, size,
+			 "image %s has no feature exclusive-lock, so that others may write to it, "
+			 "and cache=yes would hide that",
+			 s->name.image);
+		return -EINVAL;
+	}
+	if (strcmp(policy, "exclusive") == 0 && !s->readonly)
+		return take_lock(s, features, error, size);
 	return 0;
 }
 
@@ -104,6 +132,11 @@ static int set_up(struct rbd_store *s, const char *policy, char *error, size_t s
 		fail(error, size, err, "image", s->name.image);
 	if (!err)
 		err = check_lock(s, policy, error, size);
+	if (!err) {
+		err = rbd_compare_setup(s);
+		if (err)
+			fail(error, size, err, "objects of image", s->name.image);
+	}
 	if (!err) {
 		err = listen_to(s);
 		if (err)
@@ -136,8 +169,9 @@ static int check(const struct tgt_bs_open_args *args, struct rbd_store *s, char 
 
 	if (why)
 		snprintf(error, size, "%s: %s", args->path, why);
-	else if (strcmp(policy, "auto") != 0 && strcmp(policy, "none") != 0)
-		snprintf(error, size, "lock is auto or none");
+	else if (strcmp(policy, "auto") != 0 && strcmp(policy, "none") != 0 &&
+		 strcmp(policy, "exclusive") != 0)
+		snprintf(error, size, "lock is auto, exclusive or none");
 	else
 		return 0;
 	return -EINVAL;
@@ -203,6 +237,9 @@ int rbd_store_geometry(void *store, struct tgt_bs_geometry *geometry)
 		geometry->flags |= TGT_BS_GEO_READONLY;
 	if (s->cache)
 		geometry->flags |= TGT_BS_GEO_VOLATILE_CACHE;
+	if (s->shared)
+		geometry->flags |= TGT_BS_GEO_SHARED;
+	geometry->compare_and_write_unit = s->compare_unit;
 	geometry->optimal_io_size = s->stripe < UINT32_MAX ? (uint32_t)s->stripe : 0;
 	geometry->discard_granularity = s->object_size < UINT32_MAX ? (uint32_t)s->object_size : 0;
 	return 0;

@@ -32,22 +32,22 @@ enum tgt_bs_status rbd_status_of(const struct tgt_bs_request *r, int err)
 	}
 }
 
+void rbd_failed(const struct rbd_store *s, struct tgt_bs_request *r, int err)
+{
+	r->status = rbd_status_of(r, err);
+	r->info = r->offset;
+	s->host->log(s->lu, TGT_BS_LOG_ERR, "%s/%s: operation %u of %llu bytes at %llu failed: %s",
+		     s->name.pool, s->name.image, r->op, (unsigned long long)r->length,
+		     (unsigned long long)r->offset,
+		     err == -ESHUTDOWN ? "the cluster has blocklisted this host" : strerror(-err));
+}
+
 static void end(struct rbd_io *io, int err)
 {
-	struct tgt_bs_request *r = io->request;
-
 	free(io->copy);
-	if (err) {
-		r->status = rbd_status_of(r, err);
-		r->info = r->offset;
-		io->store->host->log(io->store->lu, TGT_BS_LOG_ERR,
-				     "%s/%s: operation %u of %llu bytes at %llu failed: %s",
-				     io->store->name.pool, io->store->name.image, r->op,
-				     (unsigned long long)r->length, (unsigned long long)r->offset,
-				     err == -ESHUTDOWN ? "the cluster has blocklisted this host"
-						       : strerror(-err));
-	}
-	io->store->host->complete(r);
+	if (err)
+		rbd_failed(io->store, io->request, err);
+	io->store->host->complete(io->request);
 }
 
 /* ---- beginnings ---- */
@@ -131,6 +131,12 @@ static bool writes(const struct tgt_bs_request *r)
 	return r->op != TGT_BS_READ && r->op != TGT_BS_FLUSH && r->op != TGT_BS_BLOCK_STATUS;
 }
 
+/* What librbd and librados are asked for where one may wait. */
+static bool waits(const struct tgt_bs_request *r)
+{
+	return r->op == TGT_BS_BLOCK_STATUS || r->op == TGT_BS_COMPARE_AND_WRITE;
+}
+
 /* False: it has ended. */
 static bool admit(const struct rbd_store *s, struct tgt_bs_request *r)
 {
@@ -156,11 +162,13 @@ int rbd_store_submit(void *store, void *channel, struct tgt_bs_request *request)
 	int err;
 
 	(void)channel;
-	if (request->op == TGT_BS_BLOCK_STATUS && !(request->flags & TGT_BS_REQ_MAY_BLOCK))
+	if (waits(request) && !(request->flags & TGT_BS_REQ_MAY_BLOCK))
 		return TGT_BS_WOULD_BLOCK;
-	if (!admit(s, request) || request->op == TGT_BS_BLOCK_STATUS) {
+	if (!admit(s, request) || waits(request)) {
 		if (request->status == TGT_BS_OK && request->op == TGT_BS_BLOCK_STATUS)
 			rbd_list_extents(s, request);
+		else if (request->status == TGT_BS_OK && waits(request))
+			rbd_compare_and_write_request(s, request);
 		s->host->complete(request);
 		return 0;
 	}

@@ -32,8 +32,10 @@ static const struct tgt_bs_option options[NR_OPTIONS] = {
 		  .type = TGT_BS_OPT_STRING,
 		  .name = "lock",
 		  .default_value = "auto",
-		  .help = "auto: librbd takes the image's exclusive lock when it writes; none: "
-			  "the image must not have that feature"},
+		  .help =
+		      "auto: librbd takes the image's exclusive lock when it writes; exclusive: "
+		      "it is taken when the unit is made and kept; none: the image must not have "
+		      "that feature"},
     [OPT_TIMEOUT] = {.struct_size = sizeof(struct tgt_bs_option),
 		     .type = TGT_BS_OPT_UINT,
 		     .name = "timeout",
@@ -52,7 +54,7 @@ static const struct tgt_bs_module module = {
     .kind = TGT_BS_BLOCK,
     .capabilities = TGT_BS_CAN_WRITE | TGT_BS_CAN_FLUSH | TGT_BS_CAN_FUA | TGT_BS_CAN_DISCARD |
 		    TGT_BS_CAN_WRITE_ZEROES | TGT_BS_CAN_BLOCK_STATUS | TGT_BS_CAN_WRITE_SAME |
-		    TGT_BS_NEEDS_PATH,
+		    TGT_BS_CAN_COMPARE_AND_WRITE | TGT_BS_NEEDS_PATH,
     .thread_model = TGT_BS_REACTOR,
     .request_size = sizeof(struct rbd_io),
     .options = options,

@@ -44,6 +44,14 @@ void cluster_put(struct cluster *cluster);
 
 /* ---- image.c ---- */
 
+/* Where the bytes of an image are, where that may be known. */
+struct rbd_layout {
+	bool known;
+	int64_t pool;
+	uint64_t unit, count; /* a stripe has so many bytes in each of so many objects */
+	char prefix[RBD_MAX_BLOCK_NAME_SIZE];
+};
+
 struct rbd_store {
 	const struct tgt_bs_host *host;
 	struct tgt_bs_lu *lu;
@@ -51,9 +59,12 @@ struct rbd_store {
 	rados_ioctx_t pool;
 	rbd_image_t image;
 	struct rbd_name name;
-	bool readonly, cache;
+	bool readonly, cache, shared; /* shared: others may write to it */
 	atomic_uint_fast64_t size;
 	uint64_t object_size, stripe; /* bytes; stripe: of all objects that are written in turn */
+	/* compare.c */
+	struct rbd_layout layout;
+	uint32_t compare_unit; /* bytes */
 	/* io.c: how librbd tells of completions */
 	int events;
 	atomic_flag watched; /* a channel has it */
@@ -100,6 +111,8 @@ struct rbd_io {
 
 /* Of a request that has failed so (-errno). */
 enum tgt_bs_status rbd_status_of(const struct tgt_bs_request *request, int err);
+/* Ends a request as failed so, with a line in the log. */
+void rbd_failed(const struct rbd_store *store, struct tgt_bs_request *request, int err);
 int rbd_channel_open(void *store, struct tgt_bs_reactor *reactor, void **channel);
 void rbd_channel_close(void *store, void *channel);
 int rbd_store_submit(void *store, void *channel, struct tgt_bs_request *request);
@@ -107,6 +120,15 @@ int rbd_store_submit(void *store, void *channel, struct tgt_bs_request *request)
 /* ---- extents.c ---- */
 
 void rbd_list_extents(struct rbd_store *store, struct tgt_bs_request *request);
+
+/* ---- compare.c ---- */
+
+#define RBD_COMPARE_UNIT 4096u
+/* Finds out what can be compared and written in one piece, into store->layout and compare_unit.  0
+ * or -errno. */
+int rbd_compare_setup(struct rbd_store *store);
+/* COMPARE_AND_WRITE.  Blocks. */
+void rbd_compare_and_write_request(struct rbd_store *store, struct tgt_bs_request *request);
 
 extern const struct tgt_bs_host *rbd_host;
 

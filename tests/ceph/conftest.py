@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The cluster that the tests of a worker share."""
+"""The cluster that the tests of a worker share, and a daemon and a unit for each that wants them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,28 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(SOURCE / "tests" / name) for name in ("fixtures", "conformance")]
+sys.path[:0] = [str(SOURCE / "tests" / name) for name in ("ceph", "fixtures", "conformance")]
 
+import gateway  # noqa: E402
 from ceph_cluster import Cluster  # noqa: E402
+from harness.daemon import Daemon  # noqa: E402
+from harness.units import Unit  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     with Cluster() as running:
         yield running
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    running = gateway.start()
+    yield running
+    gateway.stop(running)
+
+
+@pytest.fixture
+def unit(daemon: Daemon, cluster: Cluster, request: pytest.FixtureRequest) -> Unit:
+    """On an image of its own, of 64 MiB."""
+    return gateway.make(daemon, cluster, request.node.name.partition("[")[0], 64 * gateway.MIB)

@@ -4,63 +4,17 @@ the image or the cluster changes."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ceph_cluster import Cluster
+from gateway import IQN, MIB, WAIT, new, refused, wait_for, write
 from harness.daemon import Daemon
 from harness.units import Unit, capacity
 from iscsi import scsi
 from iscsi.scsi import Key
-from iscsi.session import Session
-
-BUILD = Path(os.environ.get("TGT_BUILD_DIR", Path(__file__).resolve().parents[2] / "build"))
-IQN = "iqn.2026-01.org.example:rbd"
-MIB = 1 << 20
-WAIT = 30.0
-
-
-@pytest.fixture
-def daemon() -> Iterator[Daemon]:
-    running = Daemon(str(BUILD / "tgtd"), str(BUILD / "tgtadm"), store_dir=str(BUILD / "backing-store")).start()
-    running.do("--op", "new", "--mode", "target", "--tid", "1", "--targetname", IQN)
-    running.do("--op", "bind", "--mode", "target", "--tid", "1", "--initiator-address", "ALL")
-    yield running
-    problems, log = running.stop(), running.log()
-    running.clean()
-    assert not problems, "\n".join([*problems, log])
-
-
-def new(daemon: Daemon, path: str, options: str) -> object:
-    return daemon.adm("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--bstype", "rbd", "-b", path,
-                      "--bsopts", options)
-
-
-def refused(daemon: Daemon, path: str, options: str) -> str:
-    """Why: as the daemon's log and tgtadm --json say."""
-    before = len(daemon.log())
-    assert new(daemon, path, options).returncode == 22
-    return daemon.log()[before:]
-
-
-@pytest.fixture
-def unit(daemon: Daemon, cluster: Cluster, request: pytest.FixtureRequest) -> Unit:
-    """On an image of its own, of 64 MiB."""
-    image = cluster.image(request.node.name.partition("[")[0], 64 * MIB)
-    done = new(daemon, image, f"conf={cluster.conf}")
-    assert done.returncode == 0, done.stderr
-    return Unit(daemon.host, daemon.port, IQN, tid=1, path=Path(image))
-
-
-def wait_for(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(("path", "why"), [
@@ -100,10 +54,6 @@ def test_limits_follow_the_objects(daemon: Daemon, unit: Unit) -> None:
         page = session.execute(scsi.inquiry(page=0xB0, length=255), read=255).data
     assert int.from_bytes(page[12:16], "big") * 512 == 4 * MIB
     assert int.from_bytes(page[28:32], "big") * 512 == 4 * MIB
-
-
-def write(session: Session, lba: int, data: bytes) -> None:
-    assert session.execute(scsi.write10(lba, len(data) // 512), data_out=data).good
 
 
 def test_a_snapshot_is_read_only(daemon: Daemon, cluster: Cluster, unit: Unit) -> None:

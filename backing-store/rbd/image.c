@@ -25,6 +25,8 @@ static int find_pool(struct rbd_store *s, char *error, size_t size)
 	if (err)
 		return fail(error, size, err, "pool", s->name.pool);
 	rados_ioctx_set_namespace(s->pool, s->name.space);
+	/* a full pool refuses what needs space; otherwise librados waits until there is some */
+	rados_set_pool_full_try(s->pool);
 	return 0;
 }
 

@@ -60,6 +60,10 @@ def attach(daemon: Daemon, cluster: Cluster, image: str, *, options: str = "", l
     return Unit(daemon.host, daemon.port, IQN, lun, tid=1, path=Path(image))
 
 
+def delete(daemon: Daemon, lun: int = 1) -> None:
+    daemon.do("--op", "delete", "--mode", "logicalunit", "--tid", "1", "--lun", str(lun))
+
+
 def write(session: Session, lba: int, data: bytes) -> None:
     result = session.execute(scsi.write10(lba, len(data) // 512), data_out=data, timeout=WAIT)
     assert result.good, str(result)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Faults of a cluster under a unit: commands end in bounded time with the sense that tells, nothing that was answered GOOD
+is lost, and neither the daemon nor its other units hang with a cluster."""
+
+from __future__ import annotations
+
+import time
+
+from ceph_cluster import Cluster
+from gateway import IQN, MIB, WAIT, attach, delete, make, new, refused, start, stop, wait_for, write
+from harness.daemon import Daemon
+from harness.units import Unit
+from iscsi import scsi
+from iscsi.scsi import Key
+from iscsi.session import Session
+
+
+def outcome(session: Session, cdb: bytes, data: bytes = b"", limit: float = 5.0) -> tuple[int, int] | None:
+    """Sense key and additional sense code; None: GOOD.  It comes within a limit."""
+    result = session.execute(cdb, data_out=data, timeout=limit)
+    assert result.good or result.sense is not None, str(result)
+    return None if result.sense is None else (result.sense.key, result.sense.asc)
+
+
+def is_full(cluster: Cluster) -> bool:
+    return ",full," in next(line for line in cluster.ceph("osd", "dump").splitlines() if line.startswith("pool"))
+
+
+FULL = (Key.DATA_PROTECT, 0x2707)
+
+
+def test_a_full_pool(daemon: Daemon) -> None:
+    """SPACE ALLOCATION FAILED WRITE PROTECT (SBC-4 4.7.3.6) at once for what needs space, and only for that; what is
+    there can be read, overwritten and unmapped, and what that frees can be used again."""
+    with Cluster(size=32 * MIB) as small:
+        unit = make(daemon, small, "full", 64 * MIB)
+        daemon.do("--op", "update", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--params", "thin_provisioning=1")
+        with unit.login() as session:
+            for lba in range(0, 31 * 2048, 2048):
+                write(session, lba, b"\xa5" * MIB)
+            wait_for(lambda: is_full(small), "the pool isn't full")
+            beyond = 50 * 2048
+            assert outcome(session, scsi.write10(beyond, 8), bytes(4096)) == FULL
+            assert outcome(session, scsi.write10(beyond, 8, scsi.FUA), bytes(4096)) == FULL
+            assert outcome(session, scsi.write_same16(beyond, 2048), b"\xa5" * 512) == FULL
+            assert outcome(session, scsi.synchronize_cache10()) is None
+            assert session.execute(scsi.read10(0, 8), read=4096).data == b"\xa5" * 4096
+            assert outcome(session, scsi.write10(0, 8), b"\x5a" * 4096) is None
+            unmapped = scsi.unmap_parameters([(2048 * 8, 2048 * 16)])
+            assert outcome(session, scsi.unmap(len(unmapped)), unmapped) is None
+            wait_for(lambda: not is_full(small), "it stays full")
+            write(session, beyond, b"\xa5" * 4096)
+            assert session.execute(scsi.read10(beyond, 8), read=4096).data == b"\xa5" * 4096
+            assert session.execute(scsi.read10(0, 8), read=4096).data == b"\x5a" * 4096
+        delete(daemon)

@@ -109,6 +109,11 @@ static int make(const struct cluster_wish *w, struct cluster *c, char *error, si
 	if (err)
 		return fail(error, size, err, "librados can't be used", "");
 	err = connect_to(c->rados, w, error, size);
+	if (!err) {
+		err = notices_begin(&c->notices);
+		if (err)
+			fail(error, size, err, "no thread for the connection", "");
+	}
 	if (err)
 		rados_shutdown(c->rados);
 	return err;
@@ -141,7 +146,9 @@ static int get_locked(const struct cluster_wish *w, char *key, struct cluster **
 		free(key);
 		return err;
 	}
-	*c = (struct cluster){c->rados, clusters, 1, key};
+	c->next = clusters;
+	c->users = 1;
+	c->key = key;
 	clusters = c;
 	*cluster = c;
 	return 0;
@@ -183,6 +190,7 @@ void cluster_put(struct cluster *cluster)
 {
 	if (!leave(cluster))
 		return;
+	notices_end(&cluster->notices);
 	rados_shutdown(cluster->rados);
 	free(cluster->key);
 	free(cluster);

@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * librbd tells on a thread of its own that an image's header has changed, and what it is now can
- * only be asked where one may wait: on the thread here, which all stores share.
+ * only be asked where one may wait: on a thread here, one for all images of a connection.  It lives
+ * as long as the connection, and a cluster that doesn't answer holds up no other's.
  */
 #include <errno.h>
-#include <pthread.h>
 
 #include "rbd.h"
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;
-static pthread_t thread;
-static unsigned nr_stores;
-static struct rbd_store *first; /* noticed */
-static struct rbd_store *looked_at;
-static bool ends;
 
 static void look(struct rbd_store *store)
 {
@@ -28,103 +19,93 @@ static void look(struct rbd_store *store)
 
 static void *run(void *arg)
 {
-	pthread_mutex_lock(&lock);
-	while (!ends) {
-		struct rbd_store *store = first;
+	struct notices *n = arg;
+
+	pthread_mutex_lock(&n->lock);
+	while (!n->ends) {
+		struct rbd_store *store = n->first;
 
 		if (!store) {
-			pthread_cond_wait(&changed, &lock);
+			pthread_cond_wait(&n->changed, &n->lock);
 			continue;
 		}
-		first = store->next_noticed;
+		n->first = store->next_noticed;
 		store->noticed = false;
-		looked_at = store;
-		pthread_mutex_unlock(&lock);
+		n->looked_at = store;
+		pthread_mutex_unlock(&n->lock);
 		look(store);
-		pthread_mutex_lock(&lock);
-		looked_at = NULL;
-		pthread_cond_broadcast(&idle);
+		pthread_mutex_lock(&n->lock);
+		n->looked_at = NULL;
+		pthread_cond_broadcast(&n->changed);
 	}
-	pthread_mutex_unlock(&lock);
-	return arg;
+	pthread_mutex_unlock(&n->lock);
+	return NULL;
+}
+
+int notices_begin(struct notices *n)
+{
+	int err;
+
+	*n = (struct notices){.first = NULL};
+	pthread_mutex_init(&n->lock, NULL);
+	pthread_cond_init(&n->changed, NULL);
+	err = pthread_create(&n->thread, NULL, run, n);
+	if (err) {
+		pthread_cond_destroy(&n->changed);
+		pthread_mutex_destroy(&n->lock);
+	}
+	return -err;
+}
+
+void notices_end(struct notices *n)
+{
+	pthread_mutex_lock(&n->lock);
+	n->ends = true;
+	pthread_cond_broadcast(&n->changed);
+	pthread_mutex_unlock(&n->lock);
+	pthread_join(n->thread, NULL);
+	pthread_cond_destroy(&n->changed);
+	pthread_mutex_destroy(&n->lock);
 }
 
 static void notice(void *arg)
 {
 	struct rbd_store *store = arg;
+	struct notices *n = &store->cluster->notices;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&n->lock);
 	if (!store->noticed) {
 		store->noticed = true;
-		store->next_noticed = first;
-		first = store;
-		pthread_cond_signal(&changed);
+		store->next_noticed = n->first;
+		n->first = store;
+		pthread_cond_broadcast(&n->changed);
 	}
-	pthread_mutex_unlock(&lock);
-}
-
-static int enter(void)
-{
-	int err = 0;
-
-	pthread_mutex_lock(&lock);
-	if (!nr_stores) {
-		ends = false;
-		err = -pthread_create(&thread, NULL, run, NULL);
-	}
-	if (!err)
-		nr_stores++;
-	pthread_mutex_unlock(&lock);
-	return err;
+	pthread_mutex_unlock(&n->lock);
 }
 
 static void forget(struct rbd_store *store)
 {
-	for (struct rbd_store **at = &first; *at; at = &(*at)->next_noticed) {
+	struct notices *n = &store->cluster->notices;
+
+	pthread_mutex_lock(&n->lock);
+	for (struct rbd_store **at = &n->first; *at; at = &(*at)->next_noticed) {
 		if (*at == store) {
 			*at = store->next_noticed;
 			break;
 		}
 	}
-	while (looked_at == store)
-		pthread_cond_wait(&idle, &lock);
-}
-
-static void leave(struct rbd_store *store)
-{
-	pthread_t last;
-	bool is_last;
-
-	pthread_mutex_lock(&lock);
-	forget(store);
-	is_last = --nr_stores == 0;
-	last = thread;
-	if (is_last) {
-		ends = true;
-		pthread_cond_signal(&changed);
-	}
-	pthread_mutex_unlock(&lock);
-	if (is_last)
-		pthread_join(last, NULL);
+	while (n->looked_at == store)
+		pthread_cond_wait(&n->changed, &n->lock);
+	pthread_mutex_unlock(&n->lock);
 }
 
 int notice_start(struct rbd_store *store)
 {
-	int err = enter();
-
-	if (err)
-		return err;
-	err = rbd_update_watch(store->image, &store->watching, notice, store);
-	store->is_watching = !err;
-	if (err)
-		leave(store);
-	return err;
+	return rbd_update_watch(store->image, &store->watching, notice, store);
 }
 
 void notice_stop(struct rbd_store *store)
 {
-	if (!store->is_watching)
-		return;
 	rbd_update_unwatch(store->image, store->watching);
-	leave(store);
+	forget(store);
 }

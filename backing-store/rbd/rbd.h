@@ -3,6 +3,7 @@
 #ifndef TGT_BACKING_STORE_RBD_H
 #define TGT_BACKING_STORE_RBD_H
 
+#include <pthread.h>
 #include <rados/librados.h>
 #include <rbd/librbd.h>
 #include <stdatomic.h>
@@ -20,6 +21,24 @@ struct rbd_name {
 /* NULL; or what is wrong with it. */
 const char *rbd_name_parse(const char *path, struct rbd_name *name);
 
+/* ---- notice.c: changes of images, seen by a thread of the connection's ---- */
+
+struct rbd_store;
+struct notices {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* anything below */
+	struct rbd_store *first, *looked_at;
+	bool ends;
+};
+/* 0 or -errno. */
+int notices_begin(struct notices *notices);
+/* No store is left. */
+void notices_end(struct notices *notices);
+/* Begins and ends to look after a store's image.  0 or -errno. */
+int notice_start(struct rbd_store *store);
+void notice_stop(struct rbd_store *store);
+
 /* ---- cluster.c: connections, one for all stores that want the same ---- */
 
 struct cluster_wish {
@@ -32,6 +51,7 @@ struct cluster_wish {
 };
 struct cluster {
 	rados_t rados;
+	struct notices notices;
 	/* cluster.c's */
 	struct cluster *next;
 	unsigned users;
@@ -71,7 +91,6 @@ struct rbd_store {
 	struct tgt_bs_watch *watch;
 	/* notice.c */
 	uint64_t watching;
-	bool is_watching;
 	bool noticed; /* under the lock */
 	struct rbd_store *next_noticed;
 };
@@ -92,12 +111,6 @@ enum rbd_option {
 	OPT_TIMEOUT,
 	NR_OPTIONS
 };
-
-/* ---- notice.c: changes of images, seen by a thread of their own ---- */
-
-/* Begins and ends to look after a store's image.  0 or -errno. */
-int notice_start(struct rbd_store *store);
-void notice_stop(struct rbd_store *store);
 
 /* ---- io.c ---- */
 

@@ -10,6 +10,7 @@
 #define MOUNT_SECONDS "10" /* until a monitor has answered */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t connected = PTHREAD_COND_INITIALIZER; /* or not */
 static struct cluster *clusters;
 
 static const char *or_none(const char *text)
@@ -127,29 +128,84 @@ static struct cluster *find(const char *key)
 	return NULL;
 }
 
+static void unlink_locked(struct cluster *cluster)
+{
+	struct cluster **at = &clusters;
+
+	while (*at != cluster)
+		at = &(*at)->next;
+	*at = cluster->next;
+}
+
+static void cluster_free(struct cluster *cluster)
+{
+	free(cluster->key);
+	free(cluster);
+}
+
+/* A failure is that of all who wait for it; who comes later tries again. */
+static int share_failure(struct cluster *c, char *error, size_t size)
+{
+	int err = c->err;
+
+	snprintf(error, size, "%s", c->why);
+	if (--c->users == 0)
+		cluster_free(c);
+	return err;
+}
+
+/* Others connect to theirs meanwhile. */
+static int connect_unlocked(const struct cluster_wish *w, struct cluster *c)
+{
+	int err;
+
+	pthread_mutex_unlock(&lock);
+	err = make(w, c, c->why, sizeof(c->why));
+	pthread_mutex_lock(&lock);
+	c->connects = false;
+	c->err = err;
+	if (err)
+		unlink_locked(c);
+	pthread_cond_broadcast(&connected);
+	return err;
+}
+
+static struct cluster *add_locked(char *key)
+{
+	struct cluster *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		free(key);
+		return NULL;
+	}
+	c->key = key;
+	c->next = clusters;
+	c->connects = true;
+	clusters = c;
+	return c;
+}
+
 static int get_locked(const struct cluster_wish *w, char *key, struct cluster **cluster,
 		      char *error, size_t size)
 {
 	struct cluster *c = find(key);
-	int err;
+	int err = 0;
 
 	if (c) {
+		free(key);
 		c->users++;
-		*cluster = c;
-		free(key);
-		return 0;
+		while (c->connects)
+			pthread_cond_wait(&connected, &lock);
+		err = c->err;
+	} else {
+		c = add_locked(key);
+		if (!c)
+			return -ENOMEM;
+		c->users++;
+		err = connect_unlocked(w, c);
 	}
-	c = calloc(1, sizeof(*c));
-	err = c ? make(w, c, error, size) : -ENOMEM;
-	if (err) {
-		free(c);
-		free(key);
-		return err;
-	}
-	c->next = clusters;
-	c->users = 1;
-	c->key = key;
-	clusters = c;
+	if (err)
+		return share_failure(c, error, size);
 	*cluster = c;
 	return 0;
 }
@@ -163,7 +219,6 @@ int cluster_get(const struct cluster_wish *wish, struct cluster **cluster, char 
 	snprintf(error, error_size, "out of memory");
 	if (!key)
 		return -ENOMEM;
-	/* who wants the same waits for the first one, and has the connection then */
 	pthread_mutex_lock(&lock);
 	err = get_locked(wish, key, cluster, error, error_size);
 	pthread_mutex_unlock(&lock);
@@ -172,16 +227,12 @@ int cluster_get(const struct cluster_wish *wish, struct cluster **cluster, char 
 
 static bool leave(struct cluster *cluster)
 {
-	struct cluster **at = &clusters;
 	bool last;
 
 	pthread_mutex_lock(&lock);
 	last = --cluster->users == 0;
-	if (last) {
-		while (*at != cluster)
-			at = &(*at)->next;
-		*at = cluster->next;
-	}
+	if (last)
+		unlink_locked(cluster);
 	pthread_mutex_unlock(&lock);
 	return last;
 }
@@ -192,6 +243,5 @@ void cluster_put(struct cluster *cluster)
 		return;
 	notices_end(&cluster->notices);
 	rados_shutdown(cluster->rados);
-	free(cluster->key);
-	free(cluster);
+	cluster_free(cluster);
 }

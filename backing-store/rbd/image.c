@@ -217,18 +217,6 @@ int rbd_store_open(const struct tgt_bs_open_args *args, void **store, char *erro
 	return 0;
 }
 
-void rbd_store_close(void *store)
-{
-	struct rbd_store *s = store;
-
-	notice_stop(s);
-	rbd_close(s->image);
-	close(s->events);
-	rados_ioctx_destroy(s->pool);
-	cluster_put(s->cluster);
-	free(s);
-}
-
 int rbd_store_geometry(void *store, struct tgt_bs_geometry *geometry)
 {
 	struct rbd_store *s = store;

@@ -52,10 +52,15 @@ struct cluster_wish {
 struct cluster {
 	rados_t rados;
 	struct notices notices;
+	atomic_bool
+	    fenced; /* the cluster has blocklisted it: for who opens anew there is another */
 	/* cluster.c's */
 	struct cluster *next;
 	unsigned users;
 	char *key;
+	bool connects; /* who wants the same waits for its end, and shares what comes of it */
+	int err;
+	char why[256];
 };
 /* 0 or -errno with a line in error.  Blocks, at most some seconds beyond the timeout. */
 int cluster_get(const struct cluster_wish *wish, struct cluster **cluster, char *error,
@@ -97,7 +102,6 @@ struct rbd_store {
 
 int rbd_store_open(const struct tgt_bs_open_args *args, void **store, char *error,
 		   size_t error_size);
-void rbd_store_close(void *store);
 int rbd_store_geometry(void *store, struct tgt_bs_geometry *geometry);
 
 /* The options' rows, in the order of args->values. */
@@ -111,6 +115,10 @@ enum rbd_option {
 	OPT_TIMEOUT,
 	NR_OPTIONS
 };
+
+/* ---- close.c ---- */
+
+void rbd_store_close(void *store);
 
 /* ---- io.c ---- */
 

@@ -26,9 +26,11 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def daemon() -> Iterator[Daemon]:
+    """A test may stop it itself."""
     running = gateway.start()
     yield running
-    gateway.stop(running)
+    if running.process is not None:
+        gateway.stop(running)
 
 
 @pytest.fixture

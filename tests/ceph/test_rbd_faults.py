@@ -5,6 +5,7 @@ is lost, and neither the daemon nor its other units hang with a cluster."""
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from ceph_cluster import Cluster
 from gateway import IQN, MIB, WAIT, attach, delete, make, new, refused, start, stop, wait_for, write
@@ -53,3 +54,40 @@ def test_a_full_pool(daemon: Daemon) -> None:
             assert session.execute(scsi.read10(beyond, 8), read=4096).data == b"\xa5" * 4096
             assert session.execute(scsi.read10(0, 8), read=4096).data == b"\x5a" * 4096
         delete(daemon)
+
+
+def begin(unit: Unit) -> Session:
+    """A session with commands under way; what becomes of them doesn't matter."""
+    session = unit.login()
+    for lba in range(0, 32, 8):
+        session.start(scsi.write10(lba, 8), data_out=bytes(4096))
+        session.start(scsi.read10(lba, 8), read=4096)
+    return session
+
+
+def seconds(what: Callable[[], object]) -> float:
+    start_of_it = time.monotonic()
+    what()
+    return time.monotonic() - start_of_it
+
+
+def test_a_hanging_cluster_holds_up_nothing_else(daemon: Daemon, cluster: Cluster) -> None:
+    """Its target, with more units than there are workers to open and close them, is deleted; meanwhile units of others are
+    made, served and deleted, and the daemon ends."""
+    daemon.do("--op", "new", "--mode", "target", "--tid", "2", "--targetname", f"{IQN}2")
+    daemon.do("--op", "bind", "--mode", "target", "--tid", "2", "--initiator-address", "ALL")
+    alive = cluster.image("alive", 8 * MIB)
+    with Cluster() as hanging:
+        for lun in range(1, 11):
+            make(daemon, hanging, f"hanging{lun}", 8 * MIB, options="timeout=6", lun=lun)
+        hanging.pause()
+        begun = time.monotonic()
+        assert seconds(lambda: daemon.do("--op", "delete", "--mode", "target", "--tid", "1", "--force")) < 10
+        where = ("--mode", "logicalunit", "--tid", "2", "--lun", "1")
+        while time.monotonic() - begun < 6 + 2:  # in which all have begun to be closed
+            assert seconds(lambda: daemon.do("--op", "new", *where, "--bstype", "rbd", "-b", alive, "--bsopts",
+                                             f"conf={cluster.conf}")) < 5
+            with Unit(daemon.host, daemon.port, f"{IQN}2").login() as other:
+                write(other, 0, bytes(512))
+            assert seconds(lambda: daemon.do("--op", "delete", *where)) < 5
+        assert seconds(lambda: stop(daemon)) < 10

@@ -123,7 +123,7 @@ static int make(const struct cluster_wish *w, struct cluster *c, char *error, si
 static struct cluster *find(const char *key)
 {
 	for (struct cluster *c = clusters; c; c = c->next)
-		if (strcmp(c->key, key) == 0)
+		if (!atomic_load(&c->fenced) && strcmp(c->key, key) == 0)
 			return c;
 	return NULL;
 }

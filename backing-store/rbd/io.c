@@ -32,10 +32,21 @@ enum tgt_bs_status rbd_status_of(const struct tgt_bs_request *r, int err)
 	}
 }
 
-void rbd_failed(const struct rbd_store *s, struct tgt_bs_request *r, int err)
+/* Nothing of its connection's units may end well any more, until they are opened anew: also where
+ * nothing would be sent, and TEST UNIT READY, by which initiators choose their paths. */
+static void fence(struct rbd_store *s)
+{
+	atomic_store(&s->cluster->fenced, true);
+	if (!atomic_exchange(&s->fenced, true))
+		s->host->online_changed(s->lu, 0);
+}
+
+void rbd_failed(struct rbd_store *s, struct tgt_bs_request *r, int err)
 {
 	r->status = rbd_status_of(r, err);
 	r->info = r->offset;
+	if (err == -ESHUTDOWN)
+		fence(s);
 	s->host->log(s->lu, TGT_BS_LOG_ERR, "%s/%s: operation %u of %llu bytes at %llu failed: %s",
 		     s->name.pool, s->name.image, r->op, (unsigned long long)r->length,
 		     (unsigned long long)r->offset,
@@ -138,10 +149,15 @@ static bool waits(const struct tgt_bs_request *r)
 }
 
 /* False: it has ended. */
-static bool admit(const struct rbd_store *s, struct tgt_bs_request *r)
+static bool admit(struct rbd_store *s, struct tgt_bs_request *r)
 {
 	uint64_t size = atomic_load(&s->size);
 
+	if (atomic_load_explicit(&s->cluster->fenced, memory_order_relaxed)) {
+		fence(s);
+		r->status = TGT_BS_ERR_FENCED;
+		return false;
+	}
 	if (r->offset > size || r->length > size - r->offset) {
 		r->status = TGT_BS_ERR_OUT_OF_RANGE;
 		r->info = size;

@@ -87,6 +87,7 @@ struct rbd_store {
 	bool readonly, cache, shared; /* shared: others may write to it */
 	atomic_uint_fast64_t size;
 	uint64_t object_size, stripe; /* bytes; stripe: of all objects that are written in turn */
+	atomic_bool fenced;           /* as the cluster, and the host knows */
 	/* compare.c */
 	struct rbd_layout layout;
 	uint32_t compare_unit; /* bytes */
@@ -133,7 +134,7 @@ struct rbd_io {
 /* Of a request that has failed so (-errno). */
 enum tgt_bs_status rbd_status_of(const struct tgt_bs_request *request, int err);
 /* Ends a request as failed so, with a line in the log. */
-void rbd_failed(const struct rbd_store *store, struct tgt_bs_request *request, int err);
+void rbd_failed(struct rbd_store *store, struct tgt_bs_request *request, int err);
 int rbd_channel_open(void *store, struct tgt_bs_reactor *reactor, void **channel);
 void rbd_channel_close(void *store, void *channel);
 int rbd_store_submit(void *store, void *channel, struct tgt_bs_request *request);

@@ -144,7 +144,8 @@ static void exchange(struct lu *lu, struct reopening *r)
 	SWAP(lu->bsopts, r->bsopts);
 	SWAP(lu->store_flags, r->flags);
 	lu->failed = false;
-	if (!same) { /* what was begun on the one says nothing about the other */
+	lu->store_online = true; /* the old one may have told otherwise */
+	if (!same) {             /* what was begun on the one says nothing about the other */
 		lu->medium_fault = 0;
 		lu->fault_restricted = false;
 		if (lu->commands->device_type == 0)

@@ -4,8 +4,11 @@ is lost, and neither the daemon nor its other units hang with a cluster."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+
+import pytest
 
 from ceph_cluster import Cluster
 from gateway import IQN, MIB, WAIT, attach, delete, make, new, refused, start, stop, wait_for, write
@@ -90,4 +93,45 @@ def test_a_hanging_cluster_holds_up_nothing_else(daemon: Daemon, cluster: Cluste
             with Unit(daemon.host, daemon.port, f"{IQN}2").login() as other:
                 write(other, 0, bytes(512))
             assert seconds(lambda: daemon.do("--op", "delete", *where)) < 5
+        assert seconds(lambda: stop(daemon)) < 10
+
+
+def ours(cluster: Cluster) -> list[str]:
+    """The addresses of all clients that watch an image, as the cluster knows them."""
+    watchers = [json.loads(cluster.rbd("status", "--format", "json", f"rbd/{image}"))["watchers"]
+                for image in cluster.rbd("ls", "rbd").split()]
+    return [one["address"] for image in watchers for one in (image.values() if isinstance(image, dict) else image)]
+
+
+@pytest.mark.parametrize("options", ["", "cache=yes"])
+def test_a_blocklisted_daemon(daemon: Daemon, options: str) -> None:
+    """It is fenced: what it writes and what it has to flush never ends well (NOT READY, MANUAL INTERVENTION REQUIRED), the
+    log says why, and it lets go of its unit and ends as quickly as others."""
+    with Cluster() as own:
+        unit = make(daemon, own, "fenced", 8 * MIB, options=options)
+        with unit.login() as session:
+            write(session, 0, b"\xa5" * 4096)
+            assert outcome(session, scsi.synchronize_cache10()) is None
+            for address in ours(own):
+                own.ceph("osd", "blocklist", "add", address)
+            assert outcome(session, scsi.write10(0, 8, scsi.FUA), bytes(4096)) == (Key.NOT_READY, 0x0403)
+            for cdb, data in ((scsi.synchronize_cache10(), b""), (scsi.write10(0, 8), bytes(4096)),
+                              (scsi.verify10(0, 8), b""), (scsi.test_unit_ready(), b"")) * 2:
+                result = outcome(session, cdb, data)
+                assert result is not None and result[0] == Key.NOT_READY, result
+            assert "blocklisted" in daemon.log()
+        own.rbd("export", "--no-progress", "rbd/fenced", str(daemon.folder / "there"))
+        assert (daemon.folder / "there").read_bytes()[:4096] == b"\xa5" * 4096
+        second = make(daemon, own, "second", 8 * MIB, options=options, lun=2)
+        with second.login() as session:  # which has another connection
+            write(session, 0, bytes(512))
+        daemon.do("--op", "update", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--params",
+                  f"bsopts=conf={own.conf};{options}")
+        with unit.login() as session:
+            write(session, 0, bytes(512))
+        for address in ours(own):
+            own.ceph("osd", "blocklist", "add", address)
+        with unit.login() as session:
+            assert outcome(session, scsi.write10(0, 8, scsi.FUA), bytes(4096)) == (Key.NOT_READY, 0x0403)
+        assert seconds(lambda: delete(daemon)) < 10
         assert seconds(lambda: stop(daemon)) < 10

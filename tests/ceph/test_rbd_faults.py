@@ -5,7 +5,9 @@ is lost, and neither the daemon nor its other units hang with a cluster."""
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 import pytest
@@ -13,10 +15,12 @@ import pytest
 from ceph_cluster import Cluster
 from gateway import IQN, MIB, WAIT, attach, delete, make, new, refused, start, stop, wait_for, write
 from harness.daemon import Daemon
+from harness.ledger import stamped_range
 from harness.units import Unit
 from iscsi import scsi
 from iscsi.scsi import Key
 from iscsi.session import Session
+from iscsi.task import Task
 
 
 def outcome(session: Session, cdb: bytes, data: bytes = b"", limit: float = 5.0) -> tuple[int, int] | None:
@@ -57,15 +61,6 @@ def test_a_full_pool(daemon: Daemon) -> None:
             assert session.execute(scsi.read10(beyond, 8), read=4096).data == b"\xa5" * 4096
             assert session.execute(scsi.read10(0, 8), read=4096).data == b"\x5a" * 4096
         delete(daemon)
-
-
-def begin(unit: Unit) -> Session:
-    """A session with commands under way; what becomes of them doesn't matter."""
-    session = unit.login()
-    for lba in range(0, 32, 8):
-        session.start(scsi.write10(lba, 8), data_out=bytes(4096))
-        session.start(scsi.read10(lba, 8), read=4096)
-    return session
 
 
 def seconds(what: Callable[[], object]) -> float:
@@ -135,3 +130,92 @@ def test_a_blocklisted_daemon(daemon: Daemon, options: str) -> None:
             assert outcome(session, scsi.write10(0, 8, scsi.FUA), bytes(4096)) == (Key.NOT_READY, 0x0403)
         assert seconds(lambda: delete(daemon)) < 10
         assert seconds(lambda: stop(daemon)) < 10
+
+
+class Writer:
+    """Writes its own part of a unit all the time, in a thread, some commands at a time, until it is told to end."""
+
+    DEPTH, BLOCKS, SLOTS = 8, 16, 64
+
+    def __init__(self, unit: Unit, number: int) -> None:
+        self.written = 0
+        self._first = number * self.SLOTS * self.BLOCKS
+        self._session = unit.login(isid=bytes((0x80, 0, 0, 0, number, 0)))
+        self._last: dict[int, int] = {}  # the write that a slot must hold
+        self._ends = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        flying: deque[tuple[Task, int, int]] = deque()
+        number = 0
+        try:
+            while flying or not self._ends.is_set():
+                while len(flying) < self.DEPTH and not self._ends.is_set():
+                    number += 1
+                    lba = self._first + number % self.SLOTS * self.BLOCKS
+                    flying.append((self._session.start(scsi.write16(lba, self.BLOCKS),
+                                                       data_out=stamped_range(lba, self.BLOCKS, number)), lba, number))
+                task, lba, one = flying.popleft()
+                result = self._session.wait(task, timeout=60)
+                assert result.good, str(result)
+                self._last[lba] = one
+                self.written += 1
+        except BaseException as error:  # noqa: BLE001 (told by end())
+            self._error = error
+
+    def end(self) -> None:
+        """All that was written is there; nothing went wrong."""
+        self._ends.set()
+        self._thread.join(60)
+        assert not self._thread.is_alive() and self._error is None, self._error
+        for lba, number in self._last.items():
+            result = self._session.execute(scsi.read16(lba, self.BLOCKS), read=self.BLOCKS * 512)
+            assert result.data == stamped_range(lba, self.BLOCKS, number), f"write {number} to {lba} is lost"
+        self._session.close()
+
+
+def begin(unit: Unit) -> Session:
+    """A session with commands under way; what becomes of them doesn't matter."""
+    session = unit.login()
+    for lba in range(0, 32, 8):
+        session.start(scsi.write10(lba, 8), data_out=bytes(4096))
+        session.start(scsi.read10(lba, 8), read=4096)
+    return session
+
+
+def end_with_commands_under_way(cluster: Cluster, prepared: Daemon) -> None:
+    """One unit is deleted, the other's session is there when the daemon ends: after the time that it gives commands."""
+    units = [Unit(prepared.host, prepared.port, IQN, lun) for lun in (1, 2, 3)]
+    sessions = [begin(unit) for unit in units[:2]]
+    assert seconds(lambda: prepared.do("--op", "delete", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--force")) < 8
+    with units[2].login() as session:
+        assert session.execute(scsi.read10(0, 1), read=512).good
+    assert seconds(lambda: stop(prepared)) < 20
+    for session in sessions:
+        session.connection.close()
+
+
+def test_an_osd_that_pauses_under_load(daemon: Daemon, cluster: Cluster) -> None:
+    """For 20 seconds, with the timeout that units have: no command ends badly, and nothing that ended well is lost.
+    Meanwhile another daemon can delete a unit whose commands don't end, serves others, and can be ended."""
+    unit = make(daemon, cluster, "load", 8 * MIB)
+    other = start()
+    for lun in (1, 2):
+        make(other, cluster, f"other{lun}", 8 * MIB, lun=lun)
+    other.do("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "3", "--bstype", "null", "--bsopts", "size=1M")
+    writers = [Writer(unit, number) for number in range(3)]
+    wait_for(lambda: all(writer.written > 100 for writer in writers), "nobody writes")
+    cluster.pause()
+    paused = time.monotonic()
+    try:
+        end_with_commands_under_way(cluster, other)
+        before = sum(writer.written for writer in writers)
+        time.sleep(max(0.0, paused + 20 - time.monotonic()))
+        assert sum(writer.written for writer in writers) == before
+    finally:
+        cluster.resume()
+    wait_for(lambda: sum(writer.written for writer in writers) > before + 300, "it doesn't go on")
+    for writer in writers:
+        writer.end()

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -69,9 +70,16 @@ def seconds(what: Callable[[], object]) -> float:
     return time.monotonic() - start_of_it
 
 
+def connections(daemon: Daemon) -> int:
+    """To clusters, by the threads that each has."""
+    assert daemon.process is not None
+    names = [path.read_text() for path in Path(f"/proc/{daemon.process.pid}/task").glob("*/comm")]
+    return names.count("msgr-worker-0\n")
+
+
 def test_a_hanging_cluster_holds_up_nothing_else(daemon: Daemon, cluster: Cluster) -> None:
     """Its target, with more units than there are workers to open and close them, is deleted; meanwhile units of others are
-    made, served and deleted, and the daemon ends."""
+    made, served and deleted.  Nothing is left of it once it answers again."""
     daemon.do("--op", "new", "--mode", "target", "--tid", "2", "--targetname", f"{IQN}2")
     daemon.do("--op", "bind", "--mode", "target", "--tid", "2", "--initiator-address", "ALL")
     alive = cluster.image("alive", 8 * MIB)
@@ -88,7 +96,9 @@ def test_a_hanging_cluster_holds_up_nothing_else(daemon: Daemon, cluster: Cluste
             with Unit(daemon.host, daemon.port, f"{IQN}2").login() as other:
                 write(other, 0, bytes(512))
             assert seconds(lambda: daemon.do("--op", "delete", *where)) < 5
-        assert seconds(lambda: stop(daemon)) < 10
+        assert connections(daemon) == 1 and "is left behind" in daemon.log()
+        hanging.resume()
+        wait_for(lambda: connections(daemon) == 0, "its connection stays")
 
 
 def ours(cluster: Cluster) -> list[str]:
@@ -219,3 +229,26 @@ def test_an_osd_that_pauses_under_load(daemon: Daemon, cluster: Cluster) -> None
     wait_for(lambda: sum(writer.written for writer in writers) > before + 300, "it doesn't go on")
     for writer in writers:
         writer.end()
+
+
+def test_a_killed_cluster(daemon: Daemon) -> None:
+    """Monitor and OSD: commands end with LOGICAL UNIT COMMUNICATION TIME-OUT after the unit's timeout, other units are
+    served, and one is deleted and the daemon ended with commands under way."""
+    with Cluster() as dead:
+        units = [make(daemon, dead, f"dead{lun}", 8 * MIB, options="timeout=2", lun=lun) for lun in (1, 2)]
+        daemon.do("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "3", "--bstype", "null", "--bsopts",
+                  "size=1M")
+        with units[1].login() as session:
+            write(session, 0, bytes(512))
+        with units[0].login() as session:
+            write(session, 0, bytes(512))
+            session.clear_attentions(3)
+            dead.kill()
+            assert outcome(session, scsi.write10(0, 8), bytes(4096), limit=10.0) == (Key.ABORTED_COMMAND, 0x0801)
+            assert session.execute(scsi.read10(0, 1), lun=3, read=512).good
+        sessions = [begin(unit) for unit in units]
+        assert seconds(lambda: daemon.do("--op", "delete", "--mode", "logicalunit", "--tid", "1", "--lun", "1",
+                                         "--force")) < 10
+        assert seconds(lambda: stop(daemon)) < 15
+        for session in sessions:
+            session.connection.close()

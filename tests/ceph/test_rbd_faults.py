@@ -5,6 +5,7 @@ is lost, and neither the daemon nor its other units hang with a cluster."""
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections import deque
@@ -17,6 +18,7 @@ from ceph_cluster import Cluster
 from gateway import IQN, MIB, WAIT, attach, delete, make, new, refused, start, stop, wait_for, write
 from harness.daemon import Daemon
 from harness.ledger import stamped_range
+from harness.process import run
 from harness.units import Unit
 from iscsi import scsi
 from iscsi.scsi import Key
@@ -36,6 +38,9 @@ def is_full(cluster: Cluster) -> bool:
 
 
 FULL = (Key.DATA_PROTECT, 0x2707)
+RESIZED = (Key.UNIT_ATTENTION, 0x2A09)
+BEYOND = (Key.ILLEGAL_REQUEST, 0x2100)
+SHRUNK = (Key.MEDIUM_ERROR, 0x1100)  # until the new size is known
 
 
 def test_a_full_pool(daemon: Daemon) -> None:
@@ -169,6 +174,8 @@ class Writer:
                                                        data_out=stamped_range(lba, self.BLOCKS, number)), lba, number))
                 task, lba, one = flying.popleft()
                 result = self._session.wait(task, timeout=60)
+                if result.sense is not None and (result.sense.key, result.sense.asc) == RESIZED:
+                    continue  # and not written
                 assert result.good, str(result)
                 self._last[lba] = one
                 self.written += 1
@@ -180,6 +187,7 @@ class Writer:
         self._ends.set()
         self._thread.join(60)
         assert not self._thread.is_alive() and self._error is None, self._error
+        self._session.clear_attentions()
         for lba, number in self._last.items():
             result = self._session.execute(scsi.read16(lba, self.BLOCKS), read=self.BLOCKS * 512)
             assert result.data == stamped_range(lba, self.BLOCKS, number), f"write {number} to {lba} is lost"
@@ -252,3 +260,73 @@ def test_a_killed_cluster(daemon: Daemon) -> None:
         assert seconds(lambda: stop(daemon)) < 15
         for session in sessions:
             session.connection.close()
+
+
+def test_a_resize_under_load(cluster: Cluster, unit: Unit) -> None:
+    """Of two sessions that write within all sizes, and one that goes beyond the smaller one: that is told LOGICAL BLOCK
+    ADDRESS OUT OF RANGE, and what was cut off is gone when it is there again (SBC-4 5.20, 4.10)."""
+    lba, data = 48 * 2048, stamped_range(48 * 2048, 8, 1)
+    writers = [Writer(unit, number) for number in range(2)]
+    with unit.login() as session:
+        for _ in range(3):
+            cluster.rbd("resize", "--size", "32M", "--no-progress", "--allow-shrink", str(unit.path))
+            outcomes = [outcome(session, scsi.write10(lba, 8), data)]
+            while outcomes[-1] != BEYOND:
+                outcomes.append(outcome(session, scsi.write10(lba, 8), data))
+            assert set(outcomes) <= {RESIZED, BEYOND, SHRUNK}, outcomes
+            sense = session.execute(scsi.read10(lba, 1), read=512).sense
+            assert sense is not None and (sense.key, sense.asc) == BEYOND
+            before = sum(writer.written for writer in writers)
+            cluster.rbd("resize", "--size", "64M", "--no-progress", str(unit.path))
+            wait_for(lambda: outcome(session, scsi.test_unit_ready()) == RESIZED, "no unit attention")
+            assert session.execute(scsi.read10(lba, 8), read=4096).data == bytes(4096)
+            write(session, lba, data)
+            assert session.execute(scsi.read10(lba, 8), read=4096).data == data
+            wait_for(lambda: sum(writer.written for writer in writers) > before, "nobody writes")
+    for writer in writers:
+        writer.end()
+
+
+def blocks_of(session: Session, size: int) -> bytes:
+    parts = [session.execute(scsi.read16(lba, 2048), read=MIB, timeout=WAIT).data for lba in range(0, size // 512, 2048)]
+    return b"".join(parts)
+
+
+def test_a_file_system(daemon: Daemon, cluster: Cluster, unit: Unit, tmp_path: Path) -> None:
+    """Written through iSCSI it is in the image as Ceph's tools have it, without an error, and the other way round."""
+    tree, made, there = tmp_path / "tree", tmp_path / "made", tmp_path / "there"
+    for number in range(40):
+        path = tree / f"folder{number % 5}" / f"file{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(number * 3001))
+    shell("mkfs.ext4", "-q", "-d", str(tree), str(made), "32M")
+    data = made.read_bytes()
+    with unit.login() as session:
+        for at in range(0, len(data), MIB):
+            write(session, at // 512, data[at:at + MIB])
+        assert outcome(session, scsi.synchronize_cache16()) is None
+    cluster.rbd("export", "--no-progress", str(unit.path), str(there))
+    assert there.stat().st_size == 64 * MIB
+    shell("e2fsck", "-fn", str(there))
+    assert_holds(there, tree)
+    cluster.rbd("import", "--no-progress", str(made), "rbd/imported_file_system")
+    with attach(daemon, cluster, "rbd/imported_file_system", lun=2).login() as session:
+        again = tmp_path / "again"
+        again.write_bytes(blocks_of(session, len(data)))
+    shell("e2fsck", "-fn", str(again))
+    assert again.read_bytes() == data
+
+
+def shell(*words: str) -> str:
+    done = run(words, env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def assert_holds(image: Path, tree: Path) -> None:
+    """The file system in the image has the files of the tree."""
+    out = image.with_suffix(".tree")
+    out.mkdir()
+    shell("debugfs", "-R", f"rdump / {out}", str(image))
+    files = {path.relative_to(tree): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+    assert files == {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}

@@ -68,36 +68,60 @@ static int set_all(rados_t rados, const struct cluster_wish *w, char *error, siz
 	return 0;
 }
 
-static const char *why_not_connected(int err)
+/* Who are asked, as the configuration says. */
+static int fail_at_monitors(rados_t rados, int err, char *error, size_t size)
 {
+	char hosts[128] = "";
+
+	rados_conf_get(rados, "mon_host", hosts, sizeof(hosts));
+	if (*hosts)
+		return fail(error, size, err, "these monitors (mon host) can't be used:", hosts);
+	return fail(error, size, err, "no monitor is named (mon host), nor found by DNS", "");
+}
+
+static int fail_to_connect(rados_t rados, int err, const char *id, char *error, size_t size)
+{
+	char hosts[2] = "";
+
 	switch (err) {
 	case -ETIMEDOUT:
-		return "no monitor of the cluster answers";
+		return fail(error, size, err, "no monitor of the cluster answers", "");
 	case -EACCES:
 	case -EPERM:
 	case -EKEYREJECTED:
-		return "the cluster refuses this user's key";
+		return fail(error, size, err, "the cluster refuses this user's key", "");
+	case -EINVAL:
+		return fail_at_monitors(rados, err, error, size);
 	case -ENOENT:
-		return "no key for this user is found";
+		if (rados_conf_get(rados, "mon_host", hosts, sizeof(hosts)) == 0 && !*hosts)
+			return fail_at_monitors(rados, err, error, size);
+		return fail(error, size, err, "no key for this user is found:", id);
 	default:
-		return "the cluster can't be connected to";
+		return fail(error, size, err, "the cluster can't be connected to", "");
 	}
+}
+
+static int read_configuration(rados_t rados, const struct cluster_wish *w, char *error, size_t size)
+{
+	int err = rados_conf_read_file(rados, w->conf);
+
+	if (err == -ENOENT && !w->conf)
+		return fail(error, size, err, "no configuration file is found of a cluster named",
+			    w->cluster);
+	if (err)
+		return fail(error, size, err,
+			    "the configuration file can't be read:", or_none(w->conf));
+	return set_all(rados, w, error, size);
 }
 
 static int connect_to(rados_t rados, const struct cluster_wish *w, char *error, size_t size)
 {
-	int err = rados_conf_read_file(rados, w->conf);
+	int err = read_configuration(rados, w, error, size);
 
-	if (err)
-		return fail(error, size, err, "the configuration file can't be read",
-			    or_none(w->conf));
-	err = set_all(rados, w, error, size);
 	if (err)
 		return err;
 	err = rados_connect(rados);
-	if (err)
-		fail(error, size, err, why_not_connected(err), "");
-	return err;
+	return err ? fail_to_connect(rados, err, w->id, error, size) : 0;
 }
 
 static int make(const struct cluster_wish *w, struct cluster *c, char *error, size_t size)

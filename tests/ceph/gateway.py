@@ -38,8 +38,8 @@ def stop(daemon: Daemon) -> None:
 
 
 def new(daemon: Daemon, path: str, options: str, lun: int = 1) -> subprocess.CompletedProcess[str]:
-    return daemon.adm("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", str(lun), "--bstype", "rbd", "-b", path,
-                      "--bsopts", options)
+    return daemon.adm("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", str(lun), "--bstype", "rbd",
+                      "-b", path, "--bsopts", options)
 
 
 def refused(daemon: Daemon, path: str, options: str) -> str:

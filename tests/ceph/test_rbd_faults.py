@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Faults of a cluster under a unit: commands end in bounded time with the sense that tells, nothing that was answered GOOD
-is lost, and neither the daemon nor its other units hang with a cluster."""
+"""Faults of a cluster under a unit: commands end in bounded time with the sense that tells, nothing that was answered
+GOOD is lost, and neither the daemon nor its other units hang with a cluster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ceph_cluster import Cluster
-from gateway import IQN, MIB, WAIT, attach, delete, make, new, refused, start, stop, wait_for, write
+from gateway import IQN, MIB, WAIT, attach, delete, make, refused, start, stop, wait_for, write
 from harness.daemon import Daemon
 from harness.ledger import stamped_range
 from harness.process import run
@@ -37,6 +37,8 @@ def is_full(cluster: Cluster) -> bool:
     return ",full," in next(line for line in cluster.ceph("osd", "dump").splitlines() if line.startswith("pool"))
 
 
+LUN1 = ("--mode", "logicalunit", "--tid", "1", "--lun", "1")
+LUN3 = ("--mode", "logicalunit", "--tid", "1", "--lun", "3")
 FULL = (Key.DATA_PROTECT, 0x2707)
 RESIZED = (Key.UNIT_ATTENTION, 0x2A09)
 BEYOND = (Key.ILLEGAL_REQUEST, 0x2100)
@@ -48,7 +50,7 @@ def test_a_full_pool(daemon: Daemon) -> None:
     there can be read, overwritten and unmapped, and what that frees can be used again."""
     with Cluster(size=32 * MIB) as small:
         unit = make(daemon, small, "full", 64 * MIB)
-        daemon.do("--op", "update", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--params", "thin_provisioning=1")
+        daemon.do("--op", "update", *LUN1, "--params", "thin_provisioning=1")
         with unit.login() as session:
             for lba in range(0, 31 * 2048, 2048):
                 write(session, lba, b"\xa5" * MIB)
@@ -83,8 +85,8 @@ def connections(daemon: Daemon) -> int:
 
 
 def test_a_hanging_cluster_holds_up_nothing_else(daemon: Daemon, cluster: Cluster) -> None:
-    """Its target, with more units than there are workers to open and close them, is deleted; meanwhile units of others are
-    made, served and deleted.  Nothing is left of it once it answers again."""
+    """Its target, with more units than there are workers to open and close them, is deleted; meanwhile units of others
+    are made, served and deleted.  Nothing is left of it once it answers again."""
     daemon.do("--op", "new", "--mode", "target", "--tid", "2", "--targetname", f"{IQN}2")
     daemon.do("--op", "bind", "--mode", "target", "--tid", "2", "--initiator-address", "ALL")
     alive = cluster.image("alive", 8 * MIB)
@@ -115,8 +117,8 @@ def ours(cluster: Cluster) -> list[str]:
 
 @pytest.mark.parametrize("options", ["", "cache=yes"])
 def test_a_blocklisted_daemon(daemon: Daemon, options: str) -> None:
-    """It is fenced: what it writes and what it has to flush never ends well (NOT READY, MANUAL INTERVENTION REQUIRED), the
-    log says why, and it lets go of its unit and ends as quickly as others."""
+    """It is fenced: no command ends well (NOT READY, MANUAL INTERVENTION REQUIRED at first), the log says why, units
+    that are made or opened anew are served, and it lets go of a unit and ends as quickly as others."""
     with Cluster() as own:
         unit = make(daemon, own, "fenced", 8 * MIB, options=options)
         with unit.login() as session:
@@ -135,8 +137,7 @@ def test_a_blocklisted_daemon(daemon: Daemon, options: str) -> None:
         second = make(daemon, own, "second", 8 * MIB, options=options, lun=2)
         with second.login() as session:  # which has another connection
             write(session, 0, bytes(512))
-        daemon.do("--op", "update", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--params",
-                  f"bsopts=conf={own.conf};{options}")
+        daemon.do("--op", "update", *LUN1, "--params", f"bsopts=conf={own.conf};{options}")
         with unit.login() as session:
             write(session, 0, bytes(512))
         for address in ours(own):
@@ -207,7 +208,7 @@ def end_with_commands_under_way(cluster: Cluster, prepared: Daemon) -> None:
     """One unit is deleted, the other's session is there when the daemon ends: after the time that it gives commands."""
     units = [Unit(prepared.host, prepared.port, IQN, lun) for lun in (1, 2, 3)]
     sessions = [begin(unit) for unit in units[:2]]
-    assert seconds(lambda: prepared.do("--op", "delete", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--force")) < 8
+    assert seconds(lambda: prepared.do("--op", "delete", *LUN1, "--force")) < 8
     with units[2].login() as session:
         assert session.execute(scsi.read10(0, 1), read=512).good
     assert seconds(lambda: stop(prepared)) < 20
@@ -222,7 +223,7 @@ def test_an_osd_that_pauses_under_load(daemon: Daemon, cluster: Cluster) -> None
     other = start()
     for lun in (1, 2):
         make(other, cluster, f"other{lun}", 8 * MIB, lun=lun)
-    other.do("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "3", "--bstype", "null", "--bsopts", "size=1M")
+    other.do("--op", "new", *LUN3, "--bstype", "null", "--bsopts", "size=1M")
     writers = [Writer(unit, number) for number in range(3)]
     wait_for(lambda: all(writer.written > 100 for writer in writers), "nobody writes")
     cluster.pause()
@@ -243,9 +244,8 @@ def test_a_killed_cluster(daemon: Daemon) -> None:
     """Monitor and OSD: commands end with LOGICAL UNIT COMMUNICATION TIME-OUT after the unit's timeout, other units are
     served, and one is deleted and the daemon ended with commands under way."""
     with Cluster() as dead:
-        units = [make(daemon, dead, f"dead{lun}", 8 * MIB, options="timeout=2", lun=lun) for lun in (1, 2)]
-        daemon.do("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "3", "--bstype", "null", "--bsopts",
-                  "size=1M")
+        units = [make(daemon, dead, f"dead{lun}", 8 * MIB, options="timeout=1", lun=lun) for lun in (1, 2)]
+        daemon.do("--op", "new", *LUN3, "--bstype", "null", "--bsopts", "size=1M")
         with units[1].login() as session:
             write(session, 0, bytes(512))
         with units[0].login() as session:
@@ -255,8 +255,7 @@ def test_a_killed_cluster(daemon: Daemon) -> None:
             assert outcome(session, scsi.write10(0, 8), bytes(4096), limit=10.0) == (Key.ABORTED_COMMAND, 0x0801)
             assert session.execute(scsi.read10(0, 1), lun=3, read=512).good
         sessions = [begin(unit) for unit in units]
-        assert seconds(lambda: daemon.do("--op", "delete", "--mode", "logicalunit", "--tid", "1", "--lun", "1",
-                                         "--force")) < 10
+        assert seconds(lambda: daemon.do("--op", "delete", *LUN1, "--force")) < 10
         assert seconds(lambda: stop(daemon)) < 15
         for session in sessions:
             session.connection.close()
@@ -288,8 +287,8 @@ def test_a_resize_under_load(cluster: Cluster, unit: Unit) -> None:
 
 
 def blocks_of(session: Session, size: int) -> bytes:
-    parts = [session.execute(scsi.read16(lba, 2048), read=MIB, timeout=WAIT).data for lba in range(0, size // 512, 2048)]
-    return b"".join(parts)
+    return b"".join(session.execute(scsi.read16(lba, 2048), read=MIB, timeout=WAIT).data
+                    for lba in range(0, size // 512, 2048))
 
 
 def test_a_file_system(daemon: Daemon, cluster: Cluster, unit: Unit, tmp_path: Path) -> None:
@@ -330,3 +329,21 @@ def assert_holds(image: Path, tree: Path) -> None:
     shell("debugfs", "-R", f"rdump / {out}", str(image))
     files = {path.relative_to(tree): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
     assert files == {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("options", "text", "why"), [
+    ("cluster=nowhere", None, "no configuration file is found of a cluster named nowhere"),
+    ("", "[global]\n", "no monitor is named (mon host), nor found by DNS"),
+    ("", "[global]\nmon host = nowhere.invalid\n", "these monitors (mon host) can't be used: nowhere.invalid"),
+    ("", "[global\nmon host =\n", "wrong.conf: Invalid argument"),
+    ("id=nobody", "[global]\nauth client required = cephx\nmon host = v2:127.0.0.1:9\n",
+     "no key for this user is found: nobody"),
+    ("lock=always", "[global]\n", "lock is auto or none")])
+def test_what_is_wrong_with_a_configuration(daemon: Daemon, tmp_path: Path, options: str, text: str | None,
+                                            why: str) -> None:
+    """Is told in one line, with the name of what is wrong."""
+    if text is not None:
+        (tmp_path / "wrong.conf").write_text(text)
+        options = f"conf={tmp_path}/wrong.conf;{options}".rstrip(";")
+    log = refused(daemon, "rbd/image", options)
+    assert why in next(line for line in log.splitlines() if "can't be opened" in line)

@@ -349,7 +349,7 @@ def assert_holds(image: Path, tree: Path) -> None:
     ("", "[global\nmon host =\n", "wrong.conf: Invalid argument"),
     ("id=nobody", "[global]\nauth client required = cephx\nmon host = v2:127.0.0.1:9\n",
      "no key for this user is found: nobody"),
-    ("lock=always", "[global]\n", "lock is auto or none")])
+    ("lock=always", "[global]\n", "lock is auto, exclusive or none")])
 def test_what_is_wrong_with_a_configuration(daemon: Daemon, tmp_path: Path, options: str, text: str | None,
                                             why: str) -> None:
     """Is told in one line, with the name of what is wrong."""

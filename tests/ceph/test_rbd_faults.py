@@ -49,7 +49,7 @@ SHRUNK = (Key.MEDIUM_ERROR, 0x1100)  # until the new size is known
 def test_a_full_pool(daemon: Daemon) -> None:
     """SPACE ALLOCATION FAILED WRITE PROTECT (SBC-4 4.7.3.6) at once for what needs space, and only for that; what is
     there can be read, overwritten and unmapped, and what that frees can be used again."""
-    with Cluster(size=32 * MIB) as small:
+    with Cluster(size=32 * MIB, osd="osd heartbeat interval = 1") as small:
         unit = make(daemon, small, "full", 64 * MIB)
         daemon.do("--op", "update", *LUN1, "--params", "thin_provisioning=1")
         with unit.login() as session:

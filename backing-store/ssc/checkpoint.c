@@ -24,12 +24,12 @@ int checkpoint_write(struct partition *p)
 
 static bool makes_sense(const struct partition *p, const struct checkpoint *c)
 {
-	uint64_t bytes = c->end - p->start;
+	/* not by the end: of objects whose place was lost none may be left before it */
+	uint64_t most = (partition_limit(p) - p->start) / OBJECT_HEADER;
 
 	return c->epoch && c->epoch < EPOCH_MAX && c->end >= p->start &&
-	       c->end <= partition_limit(p) && c->end % OBJECT_ALIGN == 0 &&
-	       c->nr <= bytes / OBJECT_HEADER && c->nr_marks <= c->nr && c->last_block < c->end &&
-	       c->directory < c->end;
+	       c->end <= partition_limit(p) && c->end % OBJECT_ALIGN == 0 && c->nr <= most &&
+	       c->nr_marks <= c->nr && c->last_block < c->end && c->directory < c->end;
 }
 
 int checkpoint_read(struct partition *p, struct checkpoint *c)

@@ -265,6 +265,7 @@ def one(pytestconfig: pytest.Config) -> Variant:
 def one_on_file(one: Variant, plan: Plan) -> Variant:
     """The same, for tests that make its file themselves."""
     if not any(module.name == one.module and module.on_file for module in plan.modules):
+        # only where no store on files is among those named; a run of all stores takes rdwr for these tests
         pytest.skip(f"the units of {one.module} don't lie on files")
     return one
 

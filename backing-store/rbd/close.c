@@ -5,6 +5,7 @@
  * thread does it, which is left to itself when the cluster doesn't answer.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -86,6 +87,26 @@ static bool wait_for(struct closing *c)
 	return done;
 }
 
+/* Threads of librbd's that are left behind still run when the process ends, and must not find the
+ * libraries' objects destroyed: it ends without that. */
+static void end_at_once(int status, void *arg)
+{
+	(void)arg;
+	fflush(NULL);
+	_exit(status);
+}
+
+static void leave_behind(const struct tgt_bs_host *host, struct tgt_bs_lu *lu,
+			 const struct rbd_name *name)
+{
+	/* each time: before the destructors of what was made since */
+	if (on_exit(end_at_once, NULL))
+		host->log(lu, TGT_BS_LOG_WARNING, "out of memory: the end may not be orderly");
+	host->log(lu, TGT_BS_LOG_WARNING,
+		  "%s/%s can't be closed while its cluster doesn't answer: it is left behind",
+		  name->pool, name->image);
+}
+
 void rbd_store_close(void *store)
 {
 	struct rbd_store *s = store;
@@ -105,9 +126,6 @@ void rbd_store_close(void *store)
 	} else if (wait_for(c)) {
 		closing_free(c);
 	} else {
-		host->log(
-		    lu, TGT_BS_LOG_WARNING,
-		    "%s/%s can't be closed while its cluster doesn't answer: it is left behind",
-		    name.pool, name.image);
+		leave_behind(host, lu, &name);
 	}
 }

@@ -396,8 +396,21 @@ struct tgt_bs_state_ops {
 	int (*get)(void *store, const char *key, void *buf, size_t *len, uint64_t *version);
 	int (*cas)(void *store, const char *key, const void *buf, size_t len, uint64_t expected,
 		   uint64_t *version);
-	/* Calls fn(arg, key) on any thread after another host changed a value. */
-	int (*watch)(void *store, void (*fn)(void *arg, const char *key), void *arg);
+	/* A medium that several hosts have at the same time, since 0.5; NULL: no other host changes
+	 * a value.  watch: makes this host one of them until the store is closed, and is called
+	 * once.  Returns how many others there are, -EOPNOTSUPP where there never are, or another
+	 * -errno; may block.  fn(arg, key, version, notice) is called, on any thread and not after
+	 * close(), after another host changed the value to that version, or with NULL for the key
+	 * where it may not have heard of changes and has to look at all values: the host calls
+	 * taken(store, notice) once all that it does accords with them, also from within fn.  cas()
+	 * returns 0 only after all others have done so, or can't reach the medium any more.
+	 * is_current: 0 where that may have come over this host without its knowledge.  Any thread;
+	 * doesn't block. */
+	int (*watch)(void *store,
+		     void (*fn)(void *arg, const char *key, uint64_t version, uint64_t notice),
+		     void *arg);
+	void (*taken)(void *store, uint64_t notice);
+	int (*is_current)(void *store);
 };
 
 /* Space, since 0.3. */

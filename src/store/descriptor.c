@@ -59,6 +59,9 @@ static int check_entries(const struct tgt_bs_module *m, struct why *why)
 		return reject(why, "its descriptor has no submit function");
 	if (m->channel_open && !m->channel_close)
 		return reject(why, "its descriptor has channel_open but no channel_close");
+	if (m->state && m->state->struct_size >= sizeof(*m->state) && m->state->watch &&
+	    (!m->state->taken || !m->state->is_current))
+		return reject(why, "its state has watch but no taken or no is_current");
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "store/descriptor.h"
 #include "util/cleanup.h"
 
+#define END_OF_WATCH offsetof(struct tgt_bs_state_ops, taken)
 #define ROW(n, t) .struct_size = sizeof(struct tgt_bs_option), .type = t, .name = n
 
 static int fake_open(const struct tgt_bs_open_args *args, void **store, char *error,
@@ -51,6 +52,28 @@ static int fake_submit(void *store, void *channel, struct tgt_bs_request *reques
 	(void)channel;
 	(void)request;
 	return 0;
+}
+
+static int fake_watch(void *store,
+		      void (*fn)(void *arg, const char *key, uint64_t version, uint64_t notice),
+		      void *arg)
+{
+	(void)store;
+	(void)fn;
+	(void)arg;
+	return 0;
+}
+
+static void fake_taken(void *store, uint64_t notice)
+{
+	(void)store;
+	(void)notice;
+}
+
+static int fake_is_current(void *store)
+{
+	(void)store;
+	return 1;
 }
 
 static struct tgt_bs_option rows[3];
@@ -165,6 +188,26 @@ static void functions(void **state)
 	rejected("channel_close");
 }
 
+static void watched_state(void **state)
+{
+	struct tgt_bs_state_ops ops = {.struct_size = sizeof(ops), .watch = fake_watch};
+	struct tgt_bs_option *options;
+	struct tgt_bs_module module;
+
+	(void)state;
+	theirs.state = &ops;
+	rejected("watch");
+	theirs.state = &ops;
+	ops.taken = fake_taken;
+	rejected("watch");
+	theirs.state = &ops;
+	ops.is_current = fake_is_current;
+	taken(&module, &options);
+	/* of an ABI that had another watch */
+	ops = (struct tgt_bs_state_ops){.struct_size = END_OF_WATCH, .watch = fake_watch};
+	taken(&module, &options);
+}
+
 static void numbers(void **state)
 {
 	(void)state;
@@ -213,11 +256,8 @@ static void tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(copy_is_complete),
-	    TEST(table_may_be_absent),
-	    TEST(names),
-	    TEST(functions),
-	    TEST(numbers),
+	    TEST(copy_is_complete), TEST(table_may_be_absent), TEST(names),
+	    TEST(functions),        TEST(watched_state),       TEST(numbers),
 	    TEST(tables),
 	};
 

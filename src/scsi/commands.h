@@ -95,6 +95,8 @@ void pr_state_free(struct lu *lu);
 /* True when t may not run because of another nexus's persistent reservation, by its row. */
 bool pr_conflicts(const struct scsi_task *t);
 /* ---- reserve.c: RESERVE/RELEASE (SPC-2 5.5.1, 7.21) ---- */
+/* False: other hosts may have the medium, and wouldn't know. */
+bool reserve_is_offered(const struct lu *lu);
 bool reserve_conflicts(const struct scsi_task *t);
 /* The nexus is gone, or was reset: its reservation goes.  Any reactor; asynchronous. */
 void reserve_release_nexus(struct lu *lu, uint64_t nexus_id);

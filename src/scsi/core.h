@@ -81,6 +81,9 @@ struct abort_wait {
 };
 /* How long a function waits for a store that hangs; unit tests shorten it. */
 extern unsigned tmf_patience_ms;
+/* What a logical unit reset does to the LU (SAM-5 6.3.3) when its tasks are aborted.  Inside an
+ * exclusive operation on all of it. */
+void lu_reset_state(struct lu *lu);
 /* Aborts the tasks on this slice and calls wait->done() when they have ended, at once or later. */
 void abort_on_slice(struct lu_slice *slice, struct abort_wait *wait);
 /* An aborted task of the slice ended. */

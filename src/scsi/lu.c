@@ -10,6 +10,7 @@
 #include "scsi/commands.h"
 #include "scsi/core.h"
 #include "scsi/identifying.h"
+#include "scsi/pr_shared.h"
 #include "scsi/changer_state.h"
 #include "scsi/log.h"
 #include "scsi/mam.h"
@@ -410,6 +411,17 @@ static void cartridge_noted(void *arg)
 	finish_creation(arg, NULL);
 }
 
+static void joined(void *arg, struct pr_shared *shared, const char *error)
+{
+	struct creation *c = arg;
+
+	if (!error)
+		pr_shared_exchange(c->lu, &shared);
+	else
+		c->lu->pr->shared = shared; /* which goes with it */
+	finish_creation(c, error);
+}
+
 static void store_opened(void *owner, struct store *store, const char *error)
 {
 	struct lu *lu = owner;
@@ -429,6 +441,8 @@ static void store_opened(void *owner, struct store *store, const char *error)
 		passthrough_create(lu, finish_creation, c);
 	else if (!error && lu->tape && lu->medium)
 		mam_load(lu, cartridge_noted, c);
+	else if (!error && lu->pr && pr_store_shares(store))
+		pr_shared_join(lu, store, joined, c);
 	else
 		finish_creation(c, error);
 }

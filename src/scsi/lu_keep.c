@@ -50,7 +50,7 @@ static void add_reservations(struct keeping *k, const struct lu *lu)
 {
 	struct kept_thing *thing;
 
-	if (!lu->pr || !lu->pr->table->aptpl)
+	if (!lu->pr || lu->pr->shared || !lu->pr->table->aptpl)
 		return;
 	thing = add_thing(k, "persistent reservations", PR_BLOB_MAX);
 	thing->len = pr_encode(thing->blob, lu->pr->table, lu->path);

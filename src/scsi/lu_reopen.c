@@ -7,6 +7,7 @@
 #include "scsi/commands.h"
 #include "scsi/core.h"
 #include "scsi/mam.h"
+#include "scsi/pr_shared.h"
 #include "scsi/tape.h"
 #include "util/log.h"
 
@@ -16,7 +17,8 @@ struct reopening {
 	char *path, *bsopts;
 	uint32_t flags;
 	bool loads, force;
-	struct store *store; /* the new one; after the exchange the one to close */
+	struct store *store;      /* the new one; after the exchange the one to close */
+	struct pr_shared *shared; /* goes with it */
 	bool failed;
 	char error[256];
 	bool (*goes_on)(void *arg);
@@ -32,6 +34,7 @@ static void finish(void *arg)
 		log_err("%s goes on with its store as it was: %s", lu_name(r->lu), r->error);
 	r->done(r->arg, r->failed ? r->error : NULL);
 	lu_unref(r->lu);
+	pr_shared_free(r->shared);
 	free(r->path);
 	free(r->bsopts);
 	free(r);
@@ -140,6 +143,8 @@ static void exchange(struct lu *lu, struct reopening *r)
 		lu_take_limits(lu);
 		return;
 	}
+	if (lu->pr)
+		pr_shared_exchange(lu, &r->shared);
 	SWAP(lu->path, r->path);
 	SWAP(lu->bsopts, r->bsopts);
 	SWAP(lu->store_flags, r->flags);
@@ -253,6 +258,19 @@ static void begin(struct reopening *r, void (*granted_fn)(struct lu_exclusive *e
 	lu_exclusive_begin(&r->exclusive);
 }
 
+static void joined(void *arg, struct pr_shared *shared, const char *error)
+{
+	struct reopening *r = arg;
+
+	r->shared = shared;
+	if (error) {
+		fail(r, error);
+		store_finish(r->store, finish, r);
+	} else {
+		begin(r, granted);
+	}
+}
+
 static void opened(void *owner, struct store *store, const char *error)
 {
 	struct lu *lu = owner;
@@ -269,7 +287,10 @@ static void opened(void *owner, struct store *store, const char *error)
 		return;
 	}
 	r->store = store;
-	begin(r, granted);
+	if (lu->pr && pr_store_shares(store))
+		pr_shared_join(lu, store, joined, r);
+	else
+		begin(r, granted);
 }
 
 void lu_reopen(struct lu *lu, const struct lu_opening *how,

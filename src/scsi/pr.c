@@ -7,9 +7,15 @@
 #include <string.h>
 
 #include "scsi/commands.h"
+#include "scsi/pr_shared.h"
 #include "store/state.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+
+bool pr_can_persist(const struct lu *lu)
+{
+	return lu->pr->shared || state_available();
+}
 
 bool pr_has_registrations(const struct lu *lu)
 {
@@ -81,7 +87,7 @@ int pr_state_create(struct lu *lu)
 	state = calloc(1, sizeof(*state));
 	if (!state)
 		return -ENOMEM;
-	state->table = load(lu);
+	state->table = pr_store_shares(lu->store) ? pr_table_copy(NULL, 0) : load(lu);
 	if (!state->table) {
 		free(state);
 		return -ENOMEM;
@@ -94,8 +100,8 @@ void pr_state_free(struct lu *lu)
 {
 	if (!lu->pr)
 		return;
-	if (lu->pr->last)
-		pr_change_free(lu->pr->last);
+	pr_change_free(lu->pr->last);
+	pr_shared_free(lu->pr->shared);
 	free(lu->pr->table);
 	free(lu->pr);
 	lu->pr = NULL;

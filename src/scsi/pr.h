@@ -58,10 +58,12 @@ struct pr_ports {
 };
 
 struct pr_change;
+struct pr_shared;
 struct pr_state {
 	struct pr_table *table;
-	struct pr_change
-	    *last; /* its port sets are in use until the exclusive operation has ended */
+	/* their port sets are in use until the exclusive operation has ended; by before */
+	struct pr_change *last;
+	struct pr_shared *shared; /* NULL: no other host changes the table */
 };
 
 /* ---- pr_table.c ---- */
@@ -99,6 +101,11 @@ size_t pr_parse_transport_id(const uint8_t *at, size_t len, struct pr_port *port
 size_t pr_encode(uint8_t *blob, const struct pr_table *table, const char *medium);
 /* NULL: not a table, damaged, of another medium, or out of memory. */
 struct pr_table *pr_decode(const uint8_t *blob, size_t len, const char *medium);
+#define PR_REGISTRATION_BYTES (14u + TRANSPORT_ID_MAX)
+/* One registration in at most PR_REGISTRATION_BYTES; returns how many. */
+size_t pr_put_registration(uint8_t *at, const struct pr_registration *r);
+/* From at most len bytes; returns those it takes, 0: it isn't one. */
+size_t pr_get_registration(const uint8_t *at, size_t len, struct pr_registration *r);
 /* The name under which an LU's table is kept. */
 void pr_state_key(const struct lu *lu, char *out, size_t size);
 /* Keeps the blob durably, or forgets what was kept when there is none (len 0).  Worker; blocks.  0
@@ -109,9 +116,12 @@ int pr_save(const char *key, const uint8_t *blob, size_t len);
 void pr_run_in(struct scsi_task *t);
 bool pr_prepare_out(struct scsi_task *t);
 void pr_run_out(struct scsi_task *t);
+/* With those before it. */
 void pr_change_free(struct pr_change *change);
 
 /* ---- pr.c, for reserve.c ---- */
+/* Reservations can be kept for it (APTPL). */
+bool pr_can_persist(const struct lu *lu);
 bool pr_has_registrations(const struct lu *lu);
 /* Lets RESERVE and RELEASE of this nexus end GOOD (SPC-4 5.13.3). */
 bool pr_compatible_holder(const struct scsi_task *t);

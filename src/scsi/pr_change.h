@@ -36,7 +36,9 @@ struct pr_change {
 	struct pr_ports *registrations_preempted;
 	struct pr_ports *reservations_released;
 	struct pr_ports *reservations_preempted;
-	bool self_removed; /* a nexus has preempted itself */
+	bool resets;              /* it is a logical unit reset, and no service action */
+	bool self_removed;        /* a nexus has preempted itself */
+	struct pr_change *before; /* in the same exclusive operation */
 
 	/* keeping it */
 	struct reactor *reactor;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "scsi/commands.h"
-#include "scsi/pr.h"
+#include "scsi/pr_shared.h"
 #include "store/state.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -60,8 +60,10 @@ static void report_capabilities(struct scsi_task *t, const struct pr_table *tabl
 {
 	uint8_t data[8] = {0, 8};
 
-	data[2] = 0x10 | 0x08 | 0x04; /* CRH, SIP_C, ATP_C */
-	if (state_available())
+	data[2] = 0x08 | 0x04; /* SIP_C, ATP_C */
+	if (reserve_is_offered(t->lu))
+		data[2] |= 0x10; /* CRH */
+	if (pr_can_persist(t->lu))
 		data[2] |= 0x01; /* PTPL_C */
 	data[3] = 0x80;          /* TMV */
 	if (table->aptpl)
@@ -116,5 +118,9 @@ void pr_run_in(struct scsi_task *t)
 	    [READ_FULL_STATUS] = read_full_status,
 	};
 
+	if (!pr_shared_is_current(t->lu)) {
+		task_sense(t, KEY_NOT_READY, ASC_LU_NOT_READY_OFFLINE);
+		return;
+	}
 	actions[t->row->service_action](t, t->lu->pr->table, get_be16(t->cdb + 7));
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "scsi/commands.h"
-#include "scsi/pr_change.h"
+#include "scsi/pr_shared.h"
 #include "scsi/security.h"
 #include "scsi/target.h"
 #include "scsi/ua.h"
@@ -19,14 +19,28 @@
 #define FLAG_APTPL 0x01
 #define FLAG_UNREG 0x02
 
+/* What acting has made. */
+static void take_back(struct pr_change *c)
+{
+	free(c->next);
+	free(c->registrations_preempted);
+	free(c->reservations_released);
+	free(c->reservations_preempted);
+	c->next = NULL;
+	c->registrations_preempted = c->reservations_released = c->reservations_preempted = NULL;
+	c->self_removed = false;
+}
+
 void pr_change_free(struct pr_change *change)
 {
-	free(change->next);
-	free(change->registrations_preempted);
-	free(change->reservations_released);
-	free(change->reservations_preempted);
-	free(change->blob);
-	free(change);
+	while (change) {
+		struct pr_change *before = change->before;
+
+		take_back(change);
+		free(change->blob);
+		free(change);
+		change = before;
+	}
 }
 
 bool pr_prepare_out(struct scsi_task *t)
@@ -81,7 +95,7 @@ static bool parse_list(struct pr_change *c)
 	} else if (!parse_basic_list(c)) {
 		return false;
 	}
-	if (c->aptpl && !state_available()) { /* PTPL_C is 0 then */
+	if (c->aptpl && !pr_can_persist(c->t->lu)) { /* PTPL_C is 0 then */
 		task_invalid_parameter(c->t, move ? 17 : 20, 0);
 		return false;
 	}
@@ -129,7 +143,7 @@ static void finish(void *arg)
 
 /* The change takes effect.  No task of the LU runs now; those of preempted nexuses that wait at its
  * gate are gone before GOOD (5.14.11.2.5). */
-static void commit(struct pr_change *c)
+void pr_change_commit(struct pr_change *c)
 {
 	struct pr_state *state = c->t->lu->pr;
 
@@ -138,8 +152,7 @@ static void commit(struct pr_change *c)
 	c->next = NULL;
 	security_reservation_changed(c->t->lu, c->t->nexus->id,
 				     c->action == PR_PREEMPT || c->action == PR_PREEMPT_AND_ABORT);
-	if (state->last)
-		pr_change_free(state->last);
+	c->before = state->last;
 	state->last = c;
 	if (c->action == PR_PREEMPT_AND_ABORT)
 		lu_abort_matching(c->t->lu,
@@ -153,21 +166,26 @@ static void commit(struct pr_change *c)
 		finish(c);
 }
 
+void pr_change_fail(struct pr_change *c, int error)
+{
+	struct scsi_task *t = c->t;
+
+	log_err("%s: its persistent reservations can't be kept: %s", lu_name(t->lu),
+		strerror(-error));
+	pr_change_free(c);
+	task_sense(t, KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE);
+}
+
 /* ---- APTPL: durable before GOOD ---- */
 
 static void saved(struct message *message)
 {
 	struct pr_change *c = container_of(message, struct pr_change, message);
-	struct scsi_task *t = c->t;
 
-	if (!c->save_error) {
-		commit(c);
-		return;
-	}
-	log_err("%s: its persistent reservations can't be kept: %s", lu_name(t->lu),
-		strerror(-c->save_error));
-	pr_change_free(c);
-	task_sense(t, KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE);
+	if (c->save_error)
+		pr_change_fail(c, c->save_error);
+	else
+		pr_change_commit(c);
 }
 
 static void save_on_worker(struct work *work)
@@ -224,11 +242,29 @@ static bool counts_as_generation(const struct pr_change *c)
 	return c->action != PR_RESERVE && c->action != PR_RELEASE;
 }
 
+bool pr_change_act(struct pr_change *c)
+{
+	struct scsi_task *t = c->t;
+
+	take_back(c);
+	c->next = pr_table_copy(t->lu->pr->table, room_needed(c));
+	if (!c->next)
+		task_status(t, STATUS_BUSY);
+	if (!c->next || !pr_act(c))
+		return false;
+	if (counts_as_generation(c))
+		c->next->generation++;
+	return true;
+}
+
 void pr_run_out(struct scsi_task *t)
 {
-	const struct pr_table *table = t->lu->pr->table;
+	struct pr_state *state = t->lu->pr;
 	struct pr_change *c = new_change(t);
 
+	/* the exclusive operations that they were of have ended */
+	pr_change_free(state->last);
+	state->last = NULL;
 	if (!c) {
 		task_status(t, STATUS_BUSY);
 		return;
@@ -237,20 +273,12 @@ void pr_run_out(struct scsi_task *t)
 		pr_change_free(c);
 		return;
 	}
-	c->next = pr_table_copy(table, room_needed(c));
-	if (!c->next) {
+	if (state->shared)
+		pr_shared_change(c);
+	else if (!pr_change_act(c))
 		pr_change_free(c);
-		task_status(t, STATUS_BUSY);
-		return;
-	}
-	if (!pr_act(c)) {
-		pr_change_free(c);
-		return;
-	}
-	if (counts_as_generation(c))
-		c->next->generation++;
-	if (table->aptpl || c->next->aptpl)
+	else if (state->table->aptpl || c->next->aptpl)
 		start_saving(c);
 	else
-		commit(c);
+		pr_change_commit(c);
 }

@@ -25,6 +25,17 @@ static size_t path_length(const char *medium)
 	return medium ? strnlen(medium, 4096) : 0;
 }
 
+size_t pr_put_registration(uint8_t *at, const struct pr_registration *r)
+{
+	put_be64(at, r->key);
+	put_be16(at + 8, (uint16_t)((r->holder ? FLAG_HOLDER : 0) |
+				    (r->port.all_ports ? FLAG_ALL_PORTS : 0)));
+	put_be16(at + 10, r->port.relative_port);
+	put_be16(at + 12, r->port.id_len);
+	memcpy(at + ENTRY, r->port.id, r->port.id_len);
+	return ENTRY + r->port.id_len;
+}
+
 size_t pr_encode(uint8_t *blob, const struct pr_table *table, const char *medium)
 {
 	size_t path = path_length(medium), len = HEADER + path;
@@ -38,40 +49,38 @@ size_t pr_encode(uint8_t *blob, const struct pr_table *table, const char *medium
 	put_be16(blob + 10, (uint16_t)path);
 	if (path)
 		memcpy(blob + HEADER, medium, path);
-	for (unsigned i = 0; i < table->count; i++) {
-		const struct pr_registration *r = &table->registrations[i];
-		uint8_t *at = blob + len;
-
-		put_be64(at, r->key);
-		put_be16(at + 8, (uint16_t)((r->holder ? FLAG_HOLDER : 0) |
-					    (r->port.all_ports ? FLAG_ALL_PORTS : 0)));
-		put_be16(at + 10, r->port.relative_port);
-		put_be16(at + 12, r->port.id_len);
-		memcpy(at + ENTRY, r->port.id, r->port.id_len);
-		len += ENTRY + r->port.id_len;
-	}
+	for (unsigned i = 0; i < table->count; i++)
+		len += pr_put_registration(blob + len, &table->registrations[i]);
 	return len;
 }
 
-/* One registration from at most len bytes; the bytes it takes, 0 when it isn't one. */
-static size_t decode_entry(const uint8_t *at, size_t len, struct pr_table *table)
+size_t pr_get_registration(const uint8_t *at, size_t len, struct pr_registration *r)
 {
-	struct pr_registration *r;
-	struct pr_port port = {0};
-
+	*r = (struct pr_registration){0};
 	if (len < ENTRY)
 		return 0;
-	port.all_ports = at[9] & FLAG_ALL_PORTS;
-	port.relative_port = get_be16(at + 10);
-	port.id_len = get_be16(at + 12);
-	if (port.id_len > sizeof(port.id) || port.id_len > len - ENTRY)
-		return 0;
-	memcpy(port.id, at + ENTRY, port.id_len);
-	r = pr_add(table, &port, get_be64(at));
-	if (!r)
-		return 0;
+	r->key = get_be64(at);
 	r->holder = at[9] & FLAG_HOLDER;
-	return ENTRY + port.id_len;
+	r->port.all_ports = at[9] & FLAG_ALL_PORTS;
+	r->port.relative_port = get_be16(at + 10);
+	r->port.id_len = get_be16(at + 12);
+	if (r->port.id_len > sizeof(r->port.id) || r->port.id_len > len - ENTRY)
+		return 0;
+	memcpy(r->port.id, at + ENTRY, r->port.id_len);
+	return ENTRY + r->port.id_len;
+}
+
+/* The bytes it takes, 0 when it isn't one. */
+static size_t decode_entry(const uint8_t *at, size_t len, struct pr_table *table)
+{
+	struct pr_registration r, *added;
+	size_t used = pr_get_registration(at, len, &r);
+
+	added = used ? pr_add(table, &r.port, r.key) : NULL;
+	if (!added)
+		return 0;
+	added->holder = r.holder;
+	return used;
 }
 
 static bool decode_entries(const uint8_t *at, size_t len, unsigned count, struct pr_table *table)

@@ -73,6 +73,11 @@ static bool ended_by_registrations(struct scsi_task *t)
 	return true;
 }
 
+bool reserve_is_offered(const struct lu *lu)
+{
+	return !lu_is_shared(lu);
+}
+
 static void run_reserve(struct scsi_task *t)
 {
 	if (ended_by_registrations(t))
@@ -101,6 +106,7 @@ const struct opcode_row reserve_rows[] = {
 	.flags = ROW_EXCLUSIVE,
 	.usage = {0x16},
 	.run = run_reserve,
+	.available = reserve_is_offered,
 	.name = "RESERVE(6)",
 	.clause = "SPC-2 7.22",
     },
@@ -113,6 +119,7 @@ const struct opcode_row reserve_rows[] = {
 	.flags = ROW_EXCLUSIVE,
 	.usage = {0x17},
 	.run = run_release,
+	.available = reserve_is_offered,
 	.name = "RELEASE(6)",
 	.clause = "SPC-2 7.17",
     },
@@ -125,6 +132,7 @@ const struct opcode_row reserve_rows[] = {
 	.flags = ROW_EXCLUSIVE,
 	.usage = {0x56},
 	.run = run_reserve,
+	.available = reserve_is_offered,
 	.name = "RESERVE(10)",
 	.clause = "SPC-2 7.21",
     },
@@ -137,6 +145,7 @@ const struct opcode_row reserve_rows[] = {
 	.flags = ROW_EXCLUSIVE,
 	.usage = {0x57},
 	.run = run_release,
+	.available = reserve_is_offered,
 	.name = "RELEASE(10)",
 	.clause = "SPC-2 7.16",
     },

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "scsi/commands.h"
+#include "scsi/pr_shared.h"
 #include "scsi/ua.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -97,7 +98,10 @@ static void run_inquiry(struct scsi_task *t)
 
 static void run_test_unit_ready(struct scsi_task *t)
 {
-	task_good(t);
+	if (pr_shared_is_current(t->lu))
+		task_good(t);
+	else
+		task_sense(t, KEY_NOT_READY, ASC_LU_NOT_READY_OFFLINE);
 }
 
 /* Pollable sense data (SPC-5 5.12): the state that the next command that needs the medium would
@@ -109,7 +113,7 @@ static void state_sense(const struct scsi_task *t, struct sense *sense)
 	if (t->nexus->access_gate) {
 		sense->key = KEY_NOT_READY;
 		sense->asc = access_refusal(t->nexus->access_state);
-	} else if (!lu->online || !lu->store_online) {
+	} else if (!lu->online || !lu->store_online || !pr_shared_is_current(lu)) {
 		sense->key = KEY_NOT_READY;
 		sense->asc = ASC_LU_NOT_READY_OFFLINE;
 	} else if (medium_sense(lu, sense)) {

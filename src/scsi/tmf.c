@@ -7,6 +7,7 @@
 #include "scsi/commands.h"
 #include "scsi/core.h"
 #include "scsi/passthrough.h"
+#include "scsi/pr_shared.h"
 #include "scsi/security.h"
 #include "scsi/tape_alert.h"
 #include "util/bytes.h"
@@ -180,6 +181,7 @@ struct tmf_work {
 	struct message answer;
 	enum tmf_response response;
 	unsigned pending;
+	unsigned others; /* of pending: only other hosts have to reset it yet */
 	uint64_t nexus_id;
 	struct abort_wait wait;
 	bool finished, answering;
@@ -249,6 +251,10 @@ static void out_of_patience(struct timer *timer)
 {
 	struct tmf_work *w = container_of(timer, struct tmf_work, timer);
 
+	if (w->others) { /* who doesn't answer is soon shut out */
+		reactor_timer_arm(reactor_self(), &w->timer, tmf_patience_ms);
+		return;
+	}
 	if (w->lu) {
 		log_err("%s: its store has not given aborted commands back for %u s: not ready "
 			"until it does",
@@ -368,10 +374,8 @@ static bool clear_slice_state(const struct nexus *nexus, void *arg)
 	return true;
 }
 
-/* SAM-5 6.3.3: what a logical unit reset does to the LU, inside an exclusive operation. */
-static void reset_state(struct lu *lu, void *arg)
+void lu_reset_state(struct lu *lu)
 {
-	(void)arg;
 	reserve_reset(lu);
 	mode_reset(lu);
 	security_reset(lu);
@@ -380,27 +384,57 @@ static void reset_state(struct lu *lu, void *arg)
 	lu_establish_ua_matching(lu, ASC_BUS_DEVICE_RESET_FUNCTION_OCCURRED, clear_slice_state, lu);
 }
 
-static void lu_was_reset(void *arg)
-{
-	struct tmf_work *w = arg;
-
-	if (!--w->pending)
-		finish(w);
-}
-
 struct resetting {
 	struct lu *lu;
 	struct tmf_work *w;
 	unsigned pending; /* its tasks, and a device that is passed through */
+	bool shared;      /* other hosts have the medium: it is reset there as well */
 };
+
+static void lu_was_reset(struct resetting *r, bool good)
+{
+	struct tmf_work *w = r->w;
+
+	if (!good)
+		w->response = TMF_REJECTED;
+	lu_unref(r->lu);
+	free(r);
+	if (!--w->pending)
+		finish(w);
+}
+
+static void others_reset(void *arg, bool good)
+{
+	struct resetting *r = arg;
+
+	r->w->others--;
+	lu_was_reset(r, good);
+}
+
+static void reset_here(struct lu *lu, void *arg)
+{
+	struct resetting *r = arg;
+
+	lu_reset_state(lu);
+	r->shared = lu->pr && lu->pr->shared;
+}
+
+static void was_reset_here(void *arg)
+{
+	struct resetting *r = arg;
+
+	if (!r->shared) {
+		lu_was_reset(r, true);
+		return;
+	}
+	r->w->others++;
+	pr_shared_reset(r->lu, others_reset, r);
+}
 
 static void part_of_reset_done(struct resetting *r)
 {
-	if (--r->pending)
-		return;
-	lu_change(r->lu, reset_state, lu_was_reset, r->w);
-	lu_unref(r->lu);
-	free(r);
+	if (!--r->pending)
+		lu_change(r->lu, reset_here, was_reset_here, r);
 }
 
 static void tasks_aborted(void *arg)

@@ -10,7 +10,7 @@
 #include <errno.h>
 
 #include "fake_task.h"
-#include "scsi/pr.h"
+#include "scsi/pr_shared.h"
 #include "store/state.h"
 #include "temp_dir.h"
 
@@ -53,6 +53,36 @@ void lu_abort_matching(struct lu *lu, const struct lu_abort *what, void (*done)(
 	for (unsigned i = 0; i < NEXUSES; i++)
 		aborted[i] = what->match(&fake_nexus[i], what->arg);
 	done(done_arg);
+}
+
+/* No test here has a medium that other hosts have, too. */
+bool pr_store_shares(const struct store *store)
+{
+	(void)store;
+	return false;
+}
+
+void pr_shared_free(struct pr_shared *shared)
+{
+	(void)shared;
+}
+
+bool reserve_is_offered(const struct lu *lu)
+{
+	(void)lu;
+	return true;
+}
+
+bool pr_shared_is_current(const struct lu *lu)
+{
+	(void)lu;
+	return true;
+}
+
+void pr_shared_change(struct pr_change *c)
+{
+	fail();
+	(void)c;
 }
 
 struct reactor *reactor_self(void)

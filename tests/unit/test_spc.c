@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* INQUIRY, REQUEST SENSE, REPORT LUNS and their like: SPC-5 clause 6. */
 #include "fake_task.h"
+#include "scsi/pr_shared.h"
 
 static const struct command_set disk = {.device_type = 0x00, .name = "disk"};
 
@@ -28,6 +29,14 @@ uint16_t ua_take(struct ua_queue *queue)
 	return asc;
 }
 
+static bool shut_out;
+
+bool pr_shared_is_current(const struct lu *lu)
+{
+	(void)lu;
+	return !shut_out;
+}
+
 void ua_clear(struct ua_queue *queue, uint16_t asc)
 {
 	for (unsigned i = 0; i < queue->count; i++)
@@ -42,6 +51,7 @@ static int setup(void **state)
 	(void)state;
 	fake_reset();
 	fake_lu.commands = &disk;
+	shut_out = false;
 	map = calloc(1, sizeof(*map) + 4 * sizeof(struct lu *));
 	atomic_store(&fake_target.map, map);
 	return 0;
@@ -178,6 +188,10 @@ static void test_request_sense_states(void **state)
 	fake_lu.store_online = false;
 	assert_good(request_sense(&fake_lu, 0));
 	assert_reported(0x02, 0x0412);
+	fake_lu.store_online = true;
+	shut_out = true;
+	assert_good(request_sense(&fake_lu, 0));
+	assert_reported(0x02, 0x0412);
 	/* what the port refuses comes before what the unit does */
 	fake_nexus[0].access_gate = ROW_STANDBY;
 	fake_nexus[0].access_state = ACCESS_STANDBY;
@@ -185,6 +199,24 @@ static void test_request_sense_states(void **state)
 	assert_reported(0x02, 0x040b);
 	assert_good(request_sense(NULL, 0));
 	assert_reported(0x05, 0x2500);
+}
+
+/* Nothing is said to be ready that other hosts may have shut this one out of. */
+static void test_unit_ready(void **state)
+{
+	struct scsi_task *t = &fake_task;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		memset(&said, 0, sizeof(said));
+		shut_out = i;
+		*t = (struct scsi_task){.lu = &fake_lu, .row = spc_medium_rows};
+		t->row->run(t);
+		if (shut_out)
+			assert_sense(t, 0x02, 0x0412);
+		else
+			assert_good(t);
+	}
 }
 
 static struct scsi_task *report_luns(uint8_t select, uint32_t allocation)
@@ -276,6 +308,7 @@ int main(void)
 	    TEST(test_request_sense_nothing),
 	    TEST(test_request_sense_unit_attention),
 	    TEST(test_request_sense_states),
+	    TEST(test_unit_ready),
 	    TEST(test_report_luns),
 	    TEST(test_report_luns_without_lun_0),
 	    TEST(test_report_luns_errors),

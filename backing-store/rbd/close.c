@@ -23,11 +23,13 @@ struct closing {
 
 static void close_now(struct rbd_store *s)
 {
-	notice_stop(s);
+	notice_stop(s); /* it may be watching again just now */
+	rbd_state_leave(s);
 	rbd_close(s->image);
 	close(s->events);
 	rados_ioctx_destroy(s->pool);
 	cluster_put(s->cluster);
+	rbd_state_free(s);
 	free(s);
 }
 
@@ -115,6 +117,7 @@ void rbd_store_close(void *store)
 	struct rbd_name name = s->name;
 	struct closing *c = calloc(1, sizeof(*c));
 
+	rbd_state_silence(s);
 	if (!c) {
 		close_now(s);
 		return;

@@ -147,6 +147,7 @@ static int set_up(struct rbd_store *s, const char *policy, char *error, size_t s
 	if (err) {
 		if (s->events >= 0)
 			close(s->events);
+		s->events = -1;
 		rbd_close(s->image);
 	}
 	return err;
@@ -179,10 +180,31 @@ static int check(const struct tgt_bs_open_args *args, struct rbd_store *s, char 
 	return -EINVAL;
 }
 
+static int open_on_cluster(struct rbd_store *s, const struct cluster_wish *wish, const char *policy,
+			   char *error, size_t size)
+{
+	int err = cluster_get(wish, &s->cluster, error, size);
+
+	if (err)
+		return err;
+	err = find_pool(s, error, size);
+	if (!err) {
+		err = set_up(s, policy, error, size);
+		if (err)
+			rados_ioctx_destroy(s->pool);
+	}
+	if (err == -ESHUTDOWN)
+		atomic_store(&s->cluster->fenced, true);
+	if (err)
+		cluster_put(s->cluster);
+	return err;
+}
+
 int rbd_store_open(const struct tgt_bs_open_args *args, void **store, char *error,
 		   size_t error_size)
 {
 	struct cluster_wish wish = wish_of(args->values);
+	const char *policy = args->values[OPT_LOCK].text;
 	struct rbd_store *s = calloc(1, sizeof(*s));
 	int err;
 
@@ -193,23 +215,17 @@ int rbd_store_open(const struct tgt_bs_open_args *args, void **store, char *erro
 	s->host = rbd_host;
 	s->lu = args->lu;
 	s->events = -1;
+	rbd_state_init(s);
 	s->cache = wish.cache;
 	err = check(args, s, error, error_size);
 	s->readonly = args->flags & TGT_BS_OPEN_READONLY || *s->name.snapshot;
 	if (!err)
-		err = cluster_get(&wish, &s->cluster, error, error_size);
+		err = open_on_cluster(s, &wish, policy, error, error_size);
+	/* blocklisted, but nobody had found that out: then there is another connection */
+	if (err == -ESHUTDOWN)
+		err = open_on_cluster(s, &wish, policy, error, error_size);
 	if (err) {
-		free(s);
-		return err;
-	}
-	err = find_pool(s, error, error_size);
-	if (!err) {
-		err = set_up(s, args->values[OPT_LOCK].text, error, error_size);
-		if (err)
-			rados_ioctx_destroy(s->pool);
-	}
-	if (err) {
-		cluster_put(s->cluster);
+		rbd_state_free(s);
 		free(s);
 		return err;
 	}

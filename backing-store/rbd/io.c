@@ -158,6 +158,10 @@ static bool admit(struct rbd_store *s, struct tgt_bs_request *r)
 		r->status = TGT_BS_ERR_FENCED;
 		return false;
 	}
+	if (atomic_load_explicit(&s->state.lost, memory_order_acquire)) {
+		r->status = TGT_BS_ERR_FENCED;
+		return false;
+	}
 	if (r->offset > size || r->length > size - r->offset) {
 		r->status = TGT_BS_ERR_OUT_OF_RANGE;
 		r->info = size;

@@ -5,16 +5,47 @@
  * as long as the connection, and a cluster that doesn't answer holds up no other's.
  */
 #include <errno.h>
+#include <time.h>
 
 #include "rbd.h"
 
-static void look(struct rbd_store *store)
+#define AGAIN_SECONDS 2
+
+/* False: it is to be looked at again. */
+static bool look(struct rbd_store *store, bool recovers)
 {
 	uint64_t size;
 
+	if (recovers && !rbd_state_recover(store))
+		return false;
+
 	if (rbd_get_size(store->image, &size) || atomic_exchange(&store->size, size) == size)
-		return;
+		return true;
 	store->host->size_changed(store->lu, size);
+	return true;
+}
+
+static void enqueue(struct rbd_store *store)
+{
+	struct notices *n = &store->cluster->notices;
+
+	if (store->noticed)
+		return;
+	store->noticed = true;
+	store->next_noticed = n->first;
+	n->first = store;
+	pthread_cond_broadcast(&n->changed);
+}
+
+/* The cluster may be away for long. */
+static void pause_between(struct notices *n)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += AGAIN_SECONDS;
+	while (!n->ends && pthread_cond_timedwait(&n->changed, &n->lock, &until) != ETIMEDOUT)
+		;
 }
 
 static void *run(void *arg)
@@ -24,6 +55,7 @@ static void *run(void *arg)
 	pthread_mutex_lock(&n->lock);
 	while (!n->ends) {
 		struct rbd_store *store = n->first;
+		bool recovers, done;
 
 		if (!store) {
 			pthread_cond_wait(&n->changed, &n->lock);
@@ -31,12 +63,20 @@ static void *run(void *arg)
 		}
 		n->first = store->next_noticed;
 		store->noticed = false;
+		recovers = store->recovers;
+		store->recovers = false;
 		n->looked_at = store;
 		pthread_mutex_unlock(&n->lock);
-		look(store);
+		done = look(store, recovers);
 		pthread_mutex_lock(&n->lock);
+		if (!done && !store->goes) {
+			store->recovers = true;
+			enqueue(store);
+		}
 		n->looked_at = NULL;
 		pthread_cond_broadcast(&n->changed);
+		if (!done)
+			pause_between(n);
 	}
 	pthread_mutex_unlock(&n->lock);
 	return NULL;
@@ -74,11 +114,18 @@ static void notice(void *arg)
 	struct notices *n = &store->cluster->notices;
 
 	pthread_mutex_lock(&n->lock);
-	if (!store->noticed) {
-		store->noticed = true;
-		store->next_noticed = n->first;
-		n->first = store;
-		pthread_cond_broadcast(&n->changed);
+	enqueue(store);
+	pthread_mutex_unlock(&n->lock);
+}
+
+void notice_lost(struct rbd_store *store)
+{
+	struct notices *n = &store->cluster->notices;
+
+	pthread_mutex_lock(&n->lock);
+	if (!store->goes) {
+		store->recovers = true;
+		enqueue(store);
 	}
 	pthread_mutex_unlock(&n->lock);
 }
@@ -88,6 +135,7 @@ static void forget(struct rbd_store *store)
 	struct notices *n = &store->cluster->notices;
 
 	pthread_mutex_lock(&n->lock);
+	store->goes = true;
 	for (struct rbd_store **at = &n->first; *at; at = &(*at)->next_noticed) {
 		if (*at == store) {
 			*at = store->next_noticed;

@@ -65,6 +65,7 @@ static const struct tgt_bs_module module = {
     .channel_open = rbd_channel_open,
     .channel_close = rbd_channel_close,
     .submit = rbd_store_submit,
+    .state = &rbd_state_ops,
 };
 
 TGT_BS_MODULE(module, rbd_host);

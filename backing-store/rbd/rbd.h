@@ -38,6 +38,8 @@ void notices_end(struct notices *notices);
 /* Begins and ends to look after a store's image.  0 or -errno. */
 int notice_start(struct rbd_store *store);
 void notice_stop(struct rbd_store *store);
+/* The watch of its state is lost.  Any thread. */
+void notice_lost(struct rbd_store *store);
 
 /* ---- cluster.c: connections, one for all stores that want the same ---- */
 
@@ -77,6 +79,18 @@ struct rbd_layout {
 	char prefix[RBD_MAX_BLOCK_NAME_SIZE];
 };
 
+/* What the daemons that have the image keep beside it. */
+struct rbd_state {
+	char object[RBD_MAX_BLOCK_NAME_SIZE + 8];
+	uint64_t cookie; /* of the watch */
+	pthread_mutex_t watch_lock;
+	bool watching;        /* changes under watch_lock */
+	pthread_mutex_t lock; /* who is told; held while it is */
+	atomic_bool lost;     /* it may not have been told of a change: nothing is served */
+	void (*fn)(void *arg, const char *key, uint64_t version, uint64_t notice);
+	void *arg;
+};
+
 struct rbd_store {
 	const struct tgt_bs_host *host;
 	struct tgt_bs_lu *lu;
@@ -91,13 +105,17 @@ struct rbd_store {
 	/* compare.c */
 	struct rbd_layout layout;
 	uint32_t compare_unit; /* bytes */
+	/* state.c */
+	struct rbd_state state;
 	/* io.c: how librbd tells of completions */
 	int events;
 	atomic_flag watched; /* a channel has it */
 	struct tgt_bs_watch *watch;
 	/* notice.c */
 	uint64_t watching;
-	bool noticed; /* under the lock */
+	bool goes;     /* nothing of it is looked at any more; under the lock */
+	bool recovers; /* its state; likewise */
+	bool noticed;  /* under the lock */
 	struct rbd_store *next_noticed;
 };
 
@@ -151,6 +169,19 @@ void rbd_list_extents(struct rbd_store *store, struct tgt_bs_request *request);
 int rbd_compare_setup(struct rbd_store *store);
 /* COMPARE_AND_WRITE.  Blocks. */
 void rbd_compare_and_write_request(struct rbd_store *store, struct tgt_bs_request *request);
+
+/* ---- state.c ---- */
+
+extern const struct tgt_bs_state_ops rbd_state_ops;
+/* Watches again after the watch was lost; false: it is to be tried again.  On the notices' thread.
+ */
+bool rbd_state_recover(struct rbd_store *store);
+void rbd_state_init(struct rbd_store *store);
+void rbd_state_free(struct rbd_store *store);
+/* Nothing is told to the host any more. */
+void rbd_state_silence(struct rbd_store *store);
+/* No longer one of those that have the image.  Blocks. */
+void rbd_state_leave(struct rbd_store *store);
 
 extern const struct tgt_bs_host *rbd_host;
 

@@ -16,6 +16,7 @@ import gateway  # noqa: E402
 from ceph_cluster import Cluster  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
 from harness.units import Unit  # noqa: E402
+from gateways import Gateways  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +38,10 @@ def daemon() -> Iterator[Daemon]:
 def unit(daemon: Daemon, cluster: Cluster, request: pytest.FixtureRequest) -> Unit:
     """On an image of its own, of 64 MiB."""
     return gateway.make(daemon, cluster, request.node.name.partition("[")[0], 64 * gateway.MIB)
+
+
+@pytest.fixture
+def gateways(cluster: Cluster) -> Iterator[Gateways]:
+    pair = Gateways(cluster)
+    yield pair
+    assert not pair.close()

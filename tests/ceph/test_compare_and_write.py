@@ -6,59 +6,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from ceph_cluster import Cluster
-from harness.daemon import Daemon
+from gateways import MIB, SHARED, Gateways
 from harness.units import Unit
 from iscsi import scsi
 from iscsi.scsi import Key
 from iscsi.session import Session
 
-BUILD = Path(os.environ.get("TGT_BUILD_DIR", Path(__file__).resolve().parents[2] / "build"))
-IQN = "iqn.2026-01.org.example:shared"
-MIB = 1 << 20
-SHARED = "--image-feature=layering"  # no exclusive-lock
 RACES = 1000
-
-
-class Gateways:
-    """Two daemons that export the same image."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self.daemons = [Daemon(str(BUILD / "tgtd"), str(BUILD / "tgtadm"), store_dir=str(BUILD / "backing-store"))
-                        for _ in range(2)]
-        for daemon in self.daemons:
-            daemon.start()
-            daemon.do("--op", "new", "--mode", "target", "--tid", "1", "--targetname", IQN)
-            daemon.do("--op", "bind", "--mode", "target", "--tid", "1", "--initiator-address", "ALL")
-
-    def close(self) -> list[str]:
-        problems: list[str] = []
-        for daemon in self.daemons:
-            problems += daemon.stop()
-            daemon.clean()
-        return problems
-
-    def units(self, image: str, block_size: int, options: str = "") -> list[Unit]:
-        return [self.unit(number, image, block_size, options) for number in range(2)]
-
-    def unit(self, number: int, image: str, block_size: int = 512, options: str = "") -> Unit:
-        daemon = self.daemons[number]
-        daemon.do("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--bstype", "rbd", "-b", image,
-                  "--blocksize", str(block_size), "--bsopts", f"conf={self.cluster.conf}{options}")
-        return Unit(daemon.host, daemon.port, IQN, tid=1, block_size=block_size)
-
-
-@pytest.fixture
-def gateways(cluster: Cluster) -> Iterator[Gateways]:
-    pair = Gateways(cluster)
-    yield pair
-    assert not pair.close()
 
 
 def most(session: Session) -> int:

@@ -42,6 +42,8 @@ LUN3 = ("--mode", "logicalunit", "--tid", "1", "--lun", "3")
 FULL = (Key.DATA_PROTECT, 0x2707)
 RESIZED = (Key.UNIT_ATTENTION, 0x2A09)
 FENCED = (Key.NOT_READY, 0x0403)
+OFFLINE = (Key.NOT_READY, 0x0412)
+SHUT_OUT = (FENCED, OFFLINE)  # as a command found it, or as the watch told before
 BEYOND = (Key.ILLEGAL_REQUEST, 0x2100)
 SHRUNK = (Key.MEDIUM_ERROR, 0x1100)  # until the new size is known
 
@@ -131,10 +133,10 @@ def test_a_blocklisted_daemon(daemon: Daemon, options: str) -> None:
             for address in addresses:
                 own.ceph("osd", "blocklist", "add", address)
             synchronized = outcome(session, scsi.synchronize_cache10())
-            assert synchronized in (None, FENCED)
+            assert synchronized in (None, *SHUT_OUT)
             is_kept = synchronized is None
             if is_kept:
-                assert outcome(session, scsi.write10(0, 8, scsi.FUA), bytes(4096)) == FENCED
+                assert outcome(session, scsi.write10(0, 8, scsi.FUA), bytes(4096)) in SHUT_OUT
             assert outcome(session, scsi.write10(0, 8), bytes(4096)) is not None
             wait_for(lambda: outcome(session, scsi.test_unit_ready()) is not None, "it stays ready", seconds=5.0)
             for cdb, data in ((scsi.synchronize_cache10(), b""), (scsi.write10(0, 8), bytes(4096)),
@@ -154,7 +156,7 @@ def test_a_blocklisted_daemon(daemon: Daemon, options: str) -> None:
         for address in ours(own):
             own.ceph("osd", "blocklist", "add", address)
         with unit.login() as session:
-            assert outcome(session, scsi.write10(0, 8, scsi.FUA), bytes(4096)) == FENCED
+            assert outcome(session, scsi.write10(0, 8, scsi.FUA), bytes(4096)) in SHUT_OUT
         assert seconds(lambda: delete(daemon)) < 10
         assert seconds(lambda: stop(daemon)) < 10
 

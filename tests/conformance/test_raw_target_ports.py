@@ -127,7 +127,7 @@ def test_scsi_ports_lists_all(paths: tuple[Session, Session], disk: Unit) -> Non
 def test_port_groups_lists_all(paths: tuple[Session, Session]) -> None:
     """REPORT TARGET PORT GROUPS: each port is in a group with its number (6.36)."""
     for session in paths:
-        data = session.execute(struct.pack(">BB4xI2x", 0xA3, 0x0A, 1024), read=1024).data
+        data = session.execute(scsi.report_target_port_groups(), read=1024).data
         groups = [struct.unpack_from(">H3xB2xH", data, at + 2) for at in range(4, len(data), 12)]
         assert groups == [(1, 1, 1), (PORT, 1, PORT)]
 

@@ -201,6 +201,10 @@ def write_same16(lba: int, blocks: int, unmap: bool = False, ndob: bool = False)
     return struct.pack(">BBQIBB", 0x93, (8 if unmap else 0) | int(ndob), lba, blocks, 0, 0)
 
 
+def report_target_port_groups(length: int = 1024) -> bytes:
+    return struct.pack(">BB4xI2x", 0xA3, 0x0A, length)
+
+
 def unmap(length: int) -> bytes:
     return struct.pack(">BB5xHB", 0x42, 0, length, 0)
 

@@ -93,6 +93,8 @@ def module_checks(plan, module):
     if glob.glob(f"tests/unit/test_bs_{module}*.c"):
         plan.unit("plain", f"bs_{module}(_|$)")
     plan.conformance("plain", ["--module", module])
+    if module == "rbd":
+        plan.conformance("plain", ["--module", module, "--shared"], "conformance-shared")
 
 
 def checks(plan):
@@ -115,6 +117,8 @@ def sanitized(plan):
     for store in stores():
         if store not in ("rdwr", "ssc"):
             plan.conformance("asan", ["--module", store, "--smoke"], f"smoke-{store}")
+    if "rbd" in stores():
+        plan.conformance("asan", ["--module", "rbd", "--shared", "--smoke"], "smoke-rbd-shared")
     if "ssc" in stores():
         for variant in ("asan", "tsan"):
             plan.conformance(variant, ["--module", "ssc", "--suite", "tape", "--suite", "libiscsi"], "conformance-ssc")
@@ -135,6 +139,7 @@ def everything(plan):
              cores=CORES, timeout=3600)
     plan.conformance("asan")
     plan.conformance("tsan")
+    plan.conformance("plain", ["--module", "rbd", "--shared"], "conformance-rbd-shared")
 
 
 def chosen(steps, only, without):

@@ -16,6 +16,7 @@ import pytest
 from ceph_cluster import Cluster
 from gateway import wait_for
 from gateways import MIB, SHARED, Gateways
+from harness.process import freeze
 from harness.units import Unit
 from iscsi import scsi
 from iscsi.session import Session
@@ -145,7 +146,7 @@ def test_a_daemon_that_stands_still(gateways: Gateways, sessions: list[Session])
     assert write(first, 9, before).good
     process = gateways.daemons[0].process
     assert process is not None
-    os.kill(process.pid, signal.SIGSTOP)
+    freeze(process)
     try:
         task = first.start(scsi.write10(9, 1), data_out=after)
         begin = time.monotonic()
@@ -233,7 +234,7 @@ def test_a_watch_that_is_lost(gateways: Gateways, sessions: list[Session]) -> No
     assert out(first, REGISTER, 0, A).good and out(second, REGISTER, 0, B).good
     process = gateways.daemons[0].process
     assert process is not None
-    os.kill(process.pid, signal.SIGSTOP)
+    freeze(process)
     try:
         time.sleep(36)
     finally:

@@ -32,6 +32,7 @@ HERE = Path(__file__).parent
 PLAN = pytest.StashKey[Plan]()
 SETTINGS = pytest.StashKey[Settings]()
 ALLOW = pytest.StashKey[AllowList]()
+SHARED = "rbd default features = layering"  # no exclusive-lock
 CLUSTER = pytest.StashKey[Cluster]()
 BENCH = pytest.StashKey[Bench]()
 LOG_OFFSET = pytest.StashKey[int]()
@@ -64,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         plan = config.stash[PLAN] = make_plan(settings)
         if plan.path is None and any(module.in_cluster for module in plan.modules):
-            config.stash[CLUSTER] = Cluster().start()
+            config.stash[CLUSTER] = Cluster(client=SHARED if settings.shared else "").start()
             plan.ceph = str(config.stash[CLUSTER].conf)
     except (ValueError, AssertionError, OSError) as error:
         raise pytest.UsageError(str(error)) from error
@@ -268,6 +269,15 @@ def one_on_file(one: Variant, plan: Plan) -> Variant:
         # only where no store on files is among those named; a run of all stores takes rdwr for these tests
         pytest.skip(f"the units of {one.module} don't lie on files")
     return one
+
+
+@pytest.fixture(autouse=True)
+def alone(request: pytest.FixtureRequest) -> None:
+    """Skips what a medium that other hosts may have doesn't offer."""
+    if request.node.get_closest_marker("alone") is None:
+        return
+    if any(module.shared for module in request.config.stash[PLAN].modules):
+        pytest.skip("not offered where other hosts may have the medium, which wouldn't know of it")
 
 
 @pytest.fixture

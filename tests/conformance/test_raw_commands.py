@@ -81,6 +81,7 @@ def test_log_pages(session: Session, disk: Unit) -> None:
     primary.check_log_pages(session, disk.lun)
 
 
+@pytest.mark.alone
 def test_reserve(session: Session, disk: Unit) -> None:
     """RESERVE and RELEASE of both lengths (SPC-2 5.5.1)."""
     with disk.login() as other:

@@ -55,7 +55,8 @@ def test_reading_beyond_the_end(session: Session, disk: Unit, name: str, lba: in
 
 
 @pytest.mark.parametrize("lba,blocks", WRAPPING, ids=lambda value: f"{value:x}")
-@pytest.mark.parametrize("name", WRITING)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.alone] if name == "ORWRITE(16)" else [])
+                                  for name in WRITING])
 def test_writing_beyond_the_end(session: Session, disk: Unit, name: str, lba: int, blocks: int) -> None:
     """LBA OUT OF RANGE, and neither the first nor the last block has changed (SBC-3 5.35)."""
     last = capacity(session, disk.lun)[0] - 1

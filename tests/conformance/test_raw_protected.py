@@ -175,6 +175,7 @@ BESIDE_RESERVE = {"REQUEST SENSE", "INQUIRY", "REPORT LUNS", "RELEASE(6)", "RELE
                   "READ CAPACITY(16)", "PREVENT ALLOW MEDIUM REMOVAL, allow"}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("opcode", [0x16, 0x56], ids=["RESERVE6", "RESERVE10"])
 def test_reserve(disk: Unit, opcode: int) -> None:
     """Another nexus gets RESERVATION CONFLICT but for what tells who and what is there; the holder doesn't, but for

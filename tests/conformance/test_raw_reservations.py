@@ -227,6 +227,7 @@ def test_full_status_names_the_ports(three: list[Session]) -> None:
 # -- RESERVE and RELEASE
 
 
+@pytest.mark.alone
 def test_reserve_ends_with_its_session(disk: Unit) -> None:
     """SPC-2 5.5.1: loss of the nexus."""
     with disk.login(isid=isid(1)) as other:
@@ -241,6 +242,7 @@ def test_reserve_ends_with_its_session(disk: Unit) -> None:
         assert can_write(other, disk)
 
 
+@pytest.mark.alone
 def test_reserve_conflicts_with_registrations(three: list[Session]) -> None:
     """SPC-4 5.13.3."""
     reserve = bytes([0x16, 0, 0, 0, 0, 0])

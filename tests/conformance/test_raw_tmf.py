@@ -125,6 +125,7 @@ def test_reset_ends_the_tasks_of_all(disk: Unit) -> None:
         assert other.execute(scsi.read10(0, 1), read=disk.block_size).good
 
 
+@pytest.mark.alone
 def test_reset_drops_a_reservation(disk: Unit) -> None:
     """RESERVE(6) doesn't survive LOGICAL UNIT RESET (SPC-2)."""
     with disk.login() as mine, disk.login() as other:

@@ -58,6 +58,7 @@ def test_verify(sg: Sg, tmp_path: Path, block: bytes) -> None:
     sg.expect(LBA_OUT_OF_RANGE, "sg_verify", f"--lba={last_lba(sg)}", "--count=2")
 
 
+@pytest.mark.alone
 def test_miscompare_says_where(sg: Sg, tmp_path: Path, block: bytes) -> None:
     """INFORMATION is the offset of the first byte that differs in COMPARE AND WRITE's buffer (SBC-4 5.3)."""
     sg.dd_in(filed(tmp_path, block * 2), 60)
@@ -157,6 +158,7 @@ def test_compare_and_write(sg: Sg, tmp_path: Path, block: bytes) -> None:
     assert read(sg, 5000) == new
 
 
+@pytest.mark.alone
 def test_orwrite(sg: Sg, tmp_path: Path, block: bytes) -> None:
     """The OR of what is there and what comes (SBC-4 5.16)."""
     mask = os.urandom(len(block))
@@ -204,6 +206,7 @@ def test_beyond_the_end(sg: Sg, cdb: object) -> None:
     sg.raw(cdb(last_lba(sg) + 1), read=4096, code=LBA_OUT_OF_RANGE)
 
 
+@pytest.mark.alone
 def test_zero_blocks(sg: Sg, tmp_path: Path, block: bytes) -> None:
     """A transfer length of zero transfers nothing, and is no error (SBC-4 5.12, 5.40)."""
     sg.dd_in(filed(tmp_path, block), 7000)

@@ -122,7 +122,8 @@ def test_access(two: tuple[Host, Host, Host], kind: int, registrant: tuple[bool,
 
 
 @pytest.mark.parametrize("cdb,data", [
-    (scsi.write_same16(0, 1), 1), (scsi.compare_and_write(0, 1), 2), (scsi.orwrite16(0, 1), 1),
+    (scsi.write_same16(0, 1), 1), (scsi.compare_and_write(0, 1), 2),
+    pytest.param(scsi.orwrite16(0, 1), 1, marks=pytest.mark.alone),
     (scsi.write_verify10(0, 1), 1), (scsi.synchronize_cache10(), 0), (scsi.unmap(24), -24),
     (bytes([0x15, 0x10, 0, 0, 24, 0]), -24), (scsi.start_stop(True), 0),
 ], ids=["write-same", "compare-and-write", "orwrite", "write-and-verify", "synchronize-cache", "unmap", "mode-select",
@@ -229,6 +230,7 @@ def test_reservation_survives_logout_and_reset(two: tuple[Host, Host, Host]) -> 
     assert not two[2].writes()
 
 
+@pytest.mark.alone
 def test_reserve_6(hosts: tuple[Host, Host, Host]) -> None:
     """RESERVE(6) and RELEASE(6): the end of the session ends it."""
     a, b, _ = hosts
@@ -243,6 +245,7 @@ def test_reserve_6(hosts: tuple[Host, Host, Host]) -> None:
     assert b.reads()
 
 
+@pytest.mark.alone
 def test_reserve_6_with_registrations(two: tuple[Host, Host, Host]) -> None:
     """With registrations RESERVE(6) of a stranger conflicts (SPC-5 5.14.3)."""
     with two[2].unit.login(initiator=NAMES + "c") as session:

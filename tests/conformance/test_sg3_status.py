@@ -225,6 +225,7 @@ def test_commands_that_are_not_there(sg: Sg, tool: str) -> None:
     assert done.code in (INVALID_OPCODE, ILLEGAL_REQUEST), str(done)
 
 
+@pytest.mark.alone
 def test_read_only(shim_file: Path, new_unit: Callable[..., Unit], variant: Variant) -> None:
     """A read-only unit says so (WP), reads, verifies, prefetches, and refuses every write with 07/27."""
     sg = Sg(shim_file, new_unit(replace(variant, readonly=True)))

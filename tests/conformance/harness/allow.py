@@ -17,7 +17,7 @@ from typing import Any
 # skip: the tool left it out.  tool-defect: it failed, and the tool is wrong.  no-store: it failed because
 # it reads what it wrote, and the store keeps nothing.
 OUTCOMES = ("skip", "tool-defect", "no-store")
-CONDITIONS = ("kind", "module", "thin", "block_size", "readonly", "removable", "exponent")
+CONDITIONS = ("kind", "module", "thin", "block_size", "readonly", "removable", "exponent", "shared")
 _KNOWN = {"test", "outcome", "reason", "clause", "text", "sometimes", "where"}
 
 

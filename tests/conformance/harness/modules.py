@@ -17,6 +17,7 @@ class Module:
     capabilities: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     file: str = ""
+    shared: bool = False  # of units that other hosts may have, too
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> "Module":
@@ -54,6 +55,7 @@ class Variant:
     removable: bool = False
     exponent: int = 0  # logical blocks per physical block, as a power of two
     kind: str = "block"  # the module's, or "changer"
+    shared: bool = False  # other hosts may have the medium, too
 
     def __str__(self) -> str:
         if self.kind not in ("block", "passthrough"):
@@ -62,6 +64,7 @@ class Variant:
         words += ["ro"] if self.readonly else []
         words += ["rmb"] if self.removable else []
         words += [f"pb{self.exponent}"] if self.exponent else []
+        words += ["shared"] if self.shared else []
         return "-".join(words)
 
     def facts(self) -> dict[str, Any]:
@@ -86,7 +89,8 @@ class Plan:
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> "Plan":
-        modules = [Module(m["name"], m["kind"], tuple(m["capabilities"]), tuple(m["options"]), m["file"])
+        modules = [Module(m["name"], m["kind"], tuple(m["capabilities"]), tuple(m["options"]), m["file"],
+                          m["shared"])
                    for m in row["modules"]]
         return cls(**{**row, "modules": modules})
 
@@ -102,7 +106,8 @@ def block_variants(modules: Iterable[Module]) -> list[Variant]:
         for thin in (True, False):
             if thin and "discard" not in module.capabilities:
                 continue
-            out += [Variant(module.name, thin, 512, exponent=3 if thin else 0), Variant(module.name, thin, 4096)]
+            out += [Variant(module.name, thin, 512, exponent=3 if thin else 0, shared=module.shared),
+                    Variant(module.name, thin, 4096, shared=module.shared)]
     return out
 
 
@@ -111,7 +116,7 @@ def special_variants(modules: Iterable[Module]) -> list[Variant]:
     out = []
     for module in modules:
         thin = "discard" in module.capabilities
-        out += [Variant(module.name, thin, 512, removable=True, exponent=3 if thin else 0),
-                Variant(module.name, thin, 512, readonly=True)]
-        out += [Variant(module.name, thin, 512)] if thin else []
+        out += [Variant(module.name, thin, 512, removable=True, exponent=3 if thin else 0, shared=module.shared),
+                Variant(module.name, thin, 512, readonly=True, shared=module.shared)]
+        out += [Variant(module.name, thin, 512, shared=module.shared)] if thin else []
     return out

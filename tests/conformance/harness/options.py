@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def add_options(parser: Any) -> None:
     group.addoption("--store-path", help="path for the units of the modules named")
     group.addoption("--store-bsopts", help="bsopts for the units of the modules named")
     group.addoption("--peer", help="iscsi:// URL of a unit to test instead of a daemon of our own")
+    group.addoption("--shared", action="store_true", help="images without exclusive-lock, which several daemons may have")
     group.addoption("--smoke", action="store_true", help="the quick subset")
     group.addoption("--patience", type=int, default=1, help="how much longer tools may take (sanitizers)")
     group.addoption("--allow", action="append", default=[], help="another allow-list beside allow.toml")
@@ -47,6 +49,7 @@ class Settings:
         self.stores: list[str] = get("--store")
         self.path, self.bsopts = get("--store-path"), get("--store-bsopts")
         self.peer = parse_url(get("--peer")) if get("--peer") else None
+        self.shared = bool(get("--shared"))
         self.smoke = bool(get("--smoke"))
         self.patience = int(get("--patience"))
         self.allow = [Path(path) for path in get("--allow")]
@@ -97,6 +100,8 @@ def make_plan(settings: Settings) -> Plan:
     finally:
         daemon.stop()
         daemon.clean()
+    if settings.shared:
+        plan.modules = [replace(module, shared=module.in_cluster) for module in plan.modules]
     if settings.stores:
         _choose(plan, settings.stores)
     if not plan.modules:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import socket
 import subprocess
@@ -31,3 +32,9 @@ def run(command: Sequence[str], *, timeout: float = 60.0, env: Mapping[str, str]
     """Runs a tool to its end and returns its output; bytes that aren't UTF-8 are replaced."""
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, env=env, cwd=cwd,
                           encoding="utf-8", errors="replace", check=False)
+
+
+def freeze(process: subprocess.Popen[bytes]) -> None:
+    """SIGSTOP, and no thread of this child runs any more; SIGCONT lets it go on."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)

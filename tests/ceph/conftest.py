@@ -14,9 +14,9 @@ sys.path[:0] = [str(SOURCE / "tests" / name) for name in ("ceph", "fixtures", "c
 
 import gateway  # noqa: E402
 from ceph_cluster import Cluster  # noqa: E402
+from ceph_cluster.gateways import Gateways  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
 from harness.units import Unit  # noqa: E402
-from gateways import Gateways  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +42,5 @@ def unit(daemon: Daemon, cluster: Cluster, request: pytest.FixtureRequest) -> Un
 
 @pytest.fixture
 def gateways(cluster: Cluster) -> Iterator[Gateways]:
-    pair = Gateways(cluster)
-    yield pair
-    assert not pair.close()
+    with Gateways(cluster) as pair:
+        yield pair

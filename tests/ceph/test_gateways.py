@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from ceph_cluster import Cluster
-from gateways import MIB, SHARED, Gateways
+from ceph_cluster.gateways import MIB, SHARED, Gateways
 from harness import cu
 from harness.units import Unit
 from iscsi import scsi

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import pytest
 
 from ceph_cluster import Cluster
+from ceph_cluster.gateways import MIB, SHARED, Gateways
 from gateway import wait_for
-from gateways import MIB, SHARED, Gateways
 from harness.process import freeze
 from harness.units import Unit
 from iscsi import scsi

@@ -15,26 +15,10 @@ from harness.daemon import Daemon
 from harness.portals import Portals
 from harness.units import Unit
 from hosted import make_disk, storing
+from multipathd import BY_PRIORITY, PRIORITIES, access_states, priorities
 from writer import assert_written, start_writer, wait_for, wait_for_writes
 
 PORT = 2
-CONFIGURATION = """\
-defaults {
-	find_multipaths no
-	user_friendly_names yes
-	polling_interval 1
-	max_polling_interval 1
-	path_grouping_policy group_by_prio
-	prio alua
-	failback immediate
-	fast_io_fail_tmo 1
-}
-blacklist {
-	devnode "^vd"
-}
-"""
-# multipath-tools' priorities of the states
-PRIORITIES = {"active/optimized": 50, "active/non-optimized": 10, "standby": 1}
 
 
 @dataclass
@@ -59,13 +43,11 @@ class Paths:
 
     def priorities(self) -> list[int]:
         """As multipathd has them, by the ports in their order."""
-        rows = self.guest.output(["multipathd", "show", "paths", "raw", "format", "%d %p"]).splitlines()
-        found = dict(row.split() for row in rows if len(row.split()) == 2)
-        return [int(found.get(disk, "-1")) for disk in self.disks]
+        return priorities(self.guest, self.disks)
 
     def kernels_states(self) -> list[str]:
         """As the kernel has them, below /sys/block."""
-        return [self.guest.output(["cat", f"/sys/block/{disk}/device/access_state"]).strip() for disk in self.disks]
+        return access_states(self.guest, self.disks)
 
 
 @pytest.fixture
@@ -88,14 +70,14 @@ def paths(guest: Guest, daemon: Daemon, request: pytest.FixtureRequest) -> Itera
 
 def test_the_kernel_reads_the_states(paths: Paths) -> None:
     """scsi_dh_alua binds to both paths, and finds each one's group (SPC-5 6.36, 7.7.6)."""
-    with multipath(paths.guest, 2, CONFIGURATION):
+    with multipath(paths.guest, 2, **BY_PRIORITY):
         assert paths.kernels_states() == ["active/optimized", "active/non-optimized"]
         assert paths.priorities() == [PRIORITIES[state] for state in paths.kernels_states()]
 
 
 def test_io_moves_when_a_group_becomes_standby(paths: Paths) -> None:
     """The unit attention makes the kernel look, and a path in standby carries nothing; the writer notices nothing."""
-    with multipath(paths.guest, 2, CONFIGURATION) as node:
+    with multipath(paths.guest, 2, **BY_PRIORITY) as node:
         with start_writer(paths.guest, node) as writer:
             wait_for_writes(writer)
             paths.set(1, "standby")
@@ -114,8 +96,7 @@ def test_io_moves_when_a_group_becomes_standby(paths: Paths) -> None:
 @pytest.mark.parametrize("paths", ["explicit"], indirect=True)
 def test_the_kernel_changes_states_itself(paths: Paths) -> None:
     """Where it may, the kernel makes the group that it goes over to active/optimized (SET TARGET PORT GROUPS)."""
-    patient = CONFIGURATION.replace("failback immediate", "failback immediate\n\tno_path_retry 20")
-    with multipath(paths.guest, 2, patient) as node, start_writer(paths.guest, node) as writer:
+    with multipath(paths.guest, 2, **BY_PRIORITY, no_path_retry=20) as node, start_writer(paths.guest, node) as writer:
         wait_for_writes(writer)
         paths.set(PORT, "standby")
         paths.set(1, "unavailable")

@@ -12,22 +12,8 @@ from harness.modules import Variant
 from harness.process import free_port
 from harness.units import Unit
 from hosted import each_store, make_disk, sessions
+from multipathd import SPREAD, active_paths
 from writer import assert_written, start_writer, wait_for, wait_for_writes
-
-# fast_io_fail_tmo: how long the kernel holds the I/O of a path back that is away, before multipath sends it by another.
-CONFIGURATION = """\
-defaults {
-	find_multipaths no
-	user_friendly_names yes
-	polling_interval 1
-	max_polling_interval 1
-	path_grouping_policy multibus
-	fast_io_fail_tmo 1
-}
-blacklist {
-	devnode "^vd"
-}
-"""
 
 
 @dataclass
@@ -57,10 +43,6 @@ def session_beside(daemon: Daemon, unit: Unit, other: int = 0) -> int:
     return int(found)
 
 
-def active_paths(guest: Guest) -> int:
-    return guest.output(["multipathd", "show", "paths", "raw", "format", "%t"]).split().count("active")
-
-
 def go_and_come_back(guest: Guest, portal: Portal, writer: Process, session: int, other: int) -> int:
     """Takes a path away until the other alone carries the writes, and gives it back; its new session's number."""
     portal.close(session)
@@ -82,7 +64,7 @@ def test_one_path_goes_and_comes_back_and_then_the_other(guest: Guest, daemon: D
     two.open()
     with iscsi_login(guest, unit.target, one.port):
         first = session_beside(daemon, unit)
-        with iscsi_login(guest, unit.target, two.port), multipath(guest, 2, CONFIGURATION) as node:
+        with iscsi_login(guest, unit.target, two.port), multipath(guest, 2, **SPREAD) as node:
             second = session_beside(daemon, unit, first)
             # not the T10 designator: another server's disk with the same target id and LUN has that, too
             assert "8naa.3" in guest.output(["multipathd", "show", "maps", "raw", "format", "%w"])

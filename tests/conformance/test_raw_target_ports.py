@@ -47,22 +47,13 @@ def vpd(session: Session, page: int) -> bytes:
     return result.data[4:]
 
 
-def designators(data: bytes) -> list[tuple[int, int, bytes]]:
-    """Association, type and content of each (7.7.6)."""
-    out = []
-    while data:
-        out.append((data[1] >> 4 & 3, data[1] & 15, data[4:4 + data[3]]))
-        data = data[4 + data[3]:]
-    return out
-
-
 def scsi_ports(session: Session) -> dict[int, bytes]:
     """Page SCSI Ports (7.7.14): names by relative port identifier."""
     data, out = vpd(session, 0x88), {}
     while data:
         port, transport_id = struct.unpack_from(">2xH2xH", data)
         length, = struct.unpack_from(">2xH", data, 8 + transport_id)
-        (association, kind, name), = designators(data[12 + transport_id:12 + transport_id + length])
+        (association, kind, name), = scsi.designators(data[12 + transport_id:12 + transport_id + length])
         assert (transport_id, association, kind) == (0, 1, 8)
         out[port] = name.rstrip(b"\0")
         data = data[12 + transport_id + length:]
@@ -104,7 +95,7 @@ def attention(session: Session) -> int:
 def test_designators_are_of_the_port(paths: tuple[Session, Session], disk: Unit) -> None:
     """Device Identification: number, group and name of the port that the command came by (7.7.6)."""
     for session, port in zip(paths, (1, PORT)):
-        of_port = [(kind, content) for association, kind, content in designators(vpd(session, 0x83)) if association == 1]
+        of_port = [row[1:] for row in scsi.designators(vpd(session, 0x83)) if row[0] == 1]
         assert (4, struct.pack(">I", port)) in of_port
         assert (5, struct.pack(">I", port)) in of_port
         assert [content.rstrip(b"\0") for kind, content in of_port if kind == 8] == [
@@ -113,7 +104,7 @@ def test_designators_are_of_the_port(paths: tuple[Session, Session], disk: Unit)
 
 def test_both_ports_say_the_same_of_the_unit(paths: tuple[Session, Session]) -> None:
     """It is one logical unit: by that multipathing finds the paths."""
-    first, second = ([row for row in designators(vpd(session, 0x83)) if row[0] != 1] for session in paths)
+    first, second = ([row for row in scsi.designators(vpd(session, 0x83)) if row[0] != 1] for session in paths)
     assert first == second
 
 

@@ -254,3 +254,12 @@ def start_stop(start: bool, loej: bool = False) -> bytes:
 
 def prevent_allow(prevent: bool) -> bytes:
     return bytes([0x1E, 0, 0, 0, int(prevent), 0])
+
+
+def designators(data: bytes) -> list[tuple[int, int, bytes]]:
+    """Association, type and content of each in a Device Identification page without its header (SPC-5 7.7.6)."""
+    out = []
+    while data:
+        out.append((data[1] >> 4 & 3, data[1] & 15, data[4:4 + data[3]]))
+        data = data[4 + data[3]:]
+    return out

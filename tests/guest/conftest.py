@@ -18,7 +18,8 @@ from guest import Guest, GuestError  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
 
 # A store is its folder: whoever removes that has no use for these.
-collect_ignore_glob = [tests for store, tests in (("sg", "test_passthrough_*.py"), ("ssc", "test_tape_*.py"))
+collect_ignore_glob = [tests for store, tests in (("sg", "test_passthrough_*.py"), ("ssc", "test_tape_*.py"),
+                                                   ("rbd", "test_initiator_gateways.py"))
                        if not (SOURCE / "backing-store" / store).exists()]
 GUESTS = pytest.StashKey[list[Guest]]()
 LOG_LINES = 40

@@ -59,11 +59,10 @@ static const struct mgmt_op *find_op(const char *mode, const char *op)
 
 json_t *mgmt_error(int rc, const char *error, const char *detail)
 {
-	json_t *response = json_pack("{s:i, s:s}", "rc", rc, "error", error);
+	json_t *response = json_pack("{s:i, s:o}", "rc", rc, "error", mgmt_text(error));
 
-	/* texts from outside may not be UTF-8; then there is no detail */
 	if (response && detail)
-		json_object_set_new(response, "detail", json_string(detail));
+		json_object_set_new(response, "detail", mgmt_text(detail));
 	return response;
 }
 

@@ -91,7 +91,8 @@ void mgmt_refuse(struct mgmt_request *request, const char *format, ...)
 /* An answer that isn't to a request: to a peer that may not, or a line that is none. */
 json_t *mgmt_error(int rc, const char *error, const char *detail);
 
-/* A JSON string of a text that may come from an initiator: what isn't UTF-8 becomes '?'. */
+/* A JSON string of a text from outside, or cut short: when it isn't UTF-8, '?' for what isn't
+ * ASCII. */
 json_t *mgmt_text(const char *text);
 
 /* Asks the daemon to end, once the answer to the request that runs is out. */

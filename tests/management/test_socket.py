@@ -71,6 +71,19 @@ def test_nonsense_is_answered(daemon, line):
     assert daemon.ask(SHOW)["rc"] == 0
 
 
+@pytest.mark.parametrize(("request_", "member", "begin"), [
+    ({"op": "new", "mode": "logicalunit", "tid": 1, "lun": 1, "bstype": "a" + "ä" * 40}, "detail",
+     'no backing store "a?'),
+    ({"op": "update", "mode": "system", "name": "State", "value": "a" + "ä" * 40}, "error",
+     'invalid request: State is ready or offline, not "a?'),
+])
+def test_a_character_cut_in_two(daemon, request_, member, begin):
+    """A text of the daemon's that quotes only so much, to the middle of a character, is still told."""
+    daemon.target()
+    answer = daemon.ask(request_)
+    assert answer["rc"] == 22 and answer[member].startswith(begin)
+
+
 def spoiled(rng, line):
     """The line with a few bytes changed, lost, doubled or put in."""
     data = bytearray(line)

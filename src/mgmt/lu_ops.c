@@ -231,6 +231,7 @@ static void lu_new(struct mgmt_request *r)
 	    .bsopts = a->bsopts,
 	    .block_size = (uint32_t)a->blocksize,
 	};
+	const struct lu *twin;
 
 	if (!a->has_lun) {
 		mgmt_fail(r, EINVAL, "'lun' option is necessary", NULL);
@@ -241,8 +242,11 @@ static void lu_new(struct mgmt_request *r)
 		return;
 	}
 	config.lun = (uint32_t)a->lun;
-	if (target_lu(r->target->scsi, config.lun)) {
-		mgmt_fail(r, EINVAL, "this logical unit number already exists", NULL);
+	twin = target_lu(r->target->scsi, config.lun);
+	if (twin) {
+		mgmt_fail(r, EINVAL, "this logical unit number already exists", "%s is %s%s",
+			  lu_name(twin), twin->path ? "" : "a ",
+			  twin->path ? twin->path : twin->commands->name);
 		return;
 	}
 	config.empty = config.path && lu_path_is_none(config.path);

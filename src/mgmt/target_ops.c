@@ -11,6 +11,17 @@
 #include "scsi/target.h"
 #include "util/log.h"
 
+/* It is the tid that is taken, or else the name. */
+static void refuse_twin(struct mgmt_request *r)
+{
+	const struct target *twin = target_find((uint32_t)r->args.tid);
+
+	if (!twin)
+		twin = target_find_name(r->args.targetname);
+	mgmt_fail(r, EINVAL, "this target already exists", "target %u is %s", twin->tid,
+		  twin->name);
+}
+
 static void target_new(struct mgmt_request *r)
 {
 	const struct mgmt_args *a = &r->args;
@@ -27,7 +38,7 @@ static void target_new(struct mgmt_request *r)
 	}
 	rc = iscsi_target_create((uint32_t)a->tid, a->targetname, &target);
 	if (rc == -EEXIST) {
-		mgmt_fail(r, EINVAL, "this target already exists", NULL);
+		refuse_twin(r);
 	} else if (rc == -EINVAL) {
 		mgmt_refuse(r, "\"%.240s\" is no iSCSI name (iqn., eui. or naa., RFC 7143 4.2.7)",
 			    a->targetname);

@@ -116,7 +116,8 @@ def test_target_that_exists(admin):
     admin.daemon.target(3)
     admin.write(target("controller_tid 3", name="other"))
     done = admin.admin("--update", IQN + "other")
-    assert (done.returncode, done.stderr) == (22, f"tgt-admin: {admin.path}:1: this target already exists\n")
+    assert (done.returncode, done.stderr) == (
+        22, f"tgt-admin: {admin.path}:1: this target already exists: target 3 is {IQN}t3\n")
 
 
 # -- actions

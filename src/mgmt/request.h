@@ -76,8 +76,8 @@ bool mgmt_is_draining(void);
 void mgmt_done(struct mgmt_request *request, json_t *result);
 
 /*
- * It didn't.  rc is a positive errno, what tgtadm exits with; error is what it prints.  detail says
- * which and why, for the log and for those who read JSON.
+ * It didn't.  rc is a positive errno, what tgtadm exits with; error is the line that it prints
+ * first, which scripts know.  detail says which and why, in its second line, and for the log.
  */
 void mgmt_fail(struct mgmt_request *request, int rc, const char *error, const char *detail, ...)
     __attribute__((format(printf, 4, 5)));

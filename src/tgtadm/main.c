@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tgtadm/client.h"
+#include "tgtadm/complain.h"
 #include "tgtadm/options.h"
 #include "tgtadm/print.h"
 
@@ -33,7 +34,7 @@ static int answer(const struct adm_options *o, const json_t *response)
 	if (rc) {
 		if (o->json)
 			print_json(response);
-		fprintf(stderr, "tgtadm: %s\n", adm_text(response, "error"));
+		adm_complain(response);
 		return rc;
 	}
 	if (!o->json)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -37,16 +38,19 @@ def stop(daemon: Daemon) -> None:
     assert not problems, "\n".join([*problems, log])
 
 
-def new(daemon: Daemon, path: str, options: str, lun: int = 1) -> subprocess.CompletedProcess[str]:
+def new(daemon: Daemon, path: str, options: str, lun: int = 1, *more: str) -> subprocess.CompletedProcess[str]:
     return daemon.adm("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", str(lun), "--bstype", "rbd",
-                      "-b", path, "--bsopts", options)
+                      "-b", path, "--bsopts", options, *more)
 
 
 def refused(daemon: Daemon, path: str, options: str) -> str:
-    """Why: as the daemon's log and tgtadm --json say."""
+    """Why: the same in tgtadm's second line, in its JSON and in the daemon's log."""
     before = len(daemon.log())
-    assert new(daemon, path, options).returncode == 22
-    return daemon.log()[before:]
+    done = new(daemon, path, options, 1, "--json")
+    reason = str(json.loads(done.stdout)["detail"])
+    assert (done.returncode, done.stderr) == (22, f"tgtadm: invalid request\ntgtadm: {reason}\n")
+    assert f"management: new logicalunit: invalid request: {reason}\n" in daemon.log()[before:]
+    return reason
 
 
 def make(daemon: Daemon, cluster: Cluster, name: str, size: int, *, options: str = "", lun: int = 1) -> Unit:

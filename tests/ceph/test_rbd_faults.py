@@ -354,9 +354,9 @@ def assert_holds(image: Path, tree: Path) -> None:
     ("lock=always", "[global]\n", "lock is auto, exclusive or none")])
 def test_what_is_wrong_with_a_configuration(daemon: Daemon, tmp_path: Path, options: str, text: str | None,
                                             why: str) -> None:
-    """Is told in one line, with the name of what is wrong."""
+    """Is told in one line, with the name of what is wrong, in the log too."""
     if text is not None:
         (tmp_path / "wrong.conf").write_text(text)
         options = f"conf={tmp_path}/wrong.conf;{options}".rstrip(";")
-    log = refused(daemon, "rbd/image", options)
-    assert why in next(line for line in log.splitlines() if "can't be opened" in line)
+    assert why in refused(daemon, "rbd/image", options)
+    assert why in next(line for line in daemon.log().splitlines() if "can't be opened" in line)

@@ -199,7 +199,8 @@ def test_delete_system(start):
     daemon = start()
     daemon.target()
     refused = daemon.adm("--op", "delete", "--mode", "system")
-    assert (refused.returncode, refused.stderr) == (22, "tgtadm: invalid request\n")
+    assert (refused.returncode, refused.stderr) == (
+        22, "tgtadm: invalid request\ntgtadm: there are targets; delete them first, or use --force\n")
     assert daemon.adm("--op", "delete", "--mode", "system", "--force").returncode == 0
     # nobody finds it any more once the answer is there
     assert daemon.adm("--op", "show", "--mode", "system").returncode == 107

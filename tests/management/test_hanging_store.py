@@ -50,7 +50,8 @@ def test_open(hanging, image):
     (folder / "open").touch()
     done, seconds = timed(lambda: daemon.adm("--op", "new", "--mode", "lu", "--tid", "1", "--lun", "1", "-E", "hang",
                                              "-b", str(folder)))
-    assert (done.returncode, done.stderr) == (110, "tgtadm: the backing store doesn't open\n")
+    assert (done.returncode, done.stderr) == (110, "tgtadm: the backing store doesn't open\n"
+                                                   f"tgtadm: {folder}: no answer within 30 s\n")
     assert 25 < seconds < 40
     assert daemon.luns() == {}
     daemon.unit(image)
@@ -111,7 +112,9 @@ def test_update(hanging, image):
     assert seconds < 5
     assert other.execute(scsi.read10(0, 1), read=512, timeout=5).sense.asc == 0x0412  # OFFLINE
     done, seconds = timed(lambda: daemon.adm(*update, "online=1,scsi_sn=abc"))
-    assert (done.returncode, done.stderr) == (110, "tgtadm: the logical unit is busy\n")
+    assert (done.returncode, done.stderr) == (
+        110, "tgtadm: the logical unit is busy\n"
+        "tgtadm: commands have run for 10 s; the change is made when they have ended\n")
     assert 5 < seconds < 20
     assert daemon.luns()[1]["scsi_sn"] != "abc"
     daemon.unit(image, lun=2)

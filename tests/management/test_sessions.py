@@ -173,7 +173,8 @@ def test_connection_is_closed(served):
 def test_target_in_use(served):
     daemon, session = served
     done = daemon.adm("--op", "delete", "--mode", "target", "--tid", "1")
-    assert (done.returncode, done.stderr) == (22, "tgtadm: this target is still active\n")
+    assert (done.returncode, done.stderr) == (22, "tgtadm: this target is still active\n"
+                                                  "tgtadm: initiators are logged in; --force ends their sessions\n")
     assert session.alive()
     daemon.do("--op", "delete", "--mode", "target", "--tid", "1", "--force")
     with pytest.raises((Closed, OSError)):

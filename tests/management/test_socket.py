@@ -39,7 +39,8 @@ def test_credentials_are_checked(open_daemon):
     daemon, program = open_daemon
     done = subprocess.run([*NOBODY, str(program), "--op", "new", "--mode", "account", "--user", "u", "--password", "p"],
                           env=daemon.env, capture_output=True, text=True, timeout=30, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "tgtadm: permission denied\n")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "tgtadm: permission denied\n"
+                                                                  "tgtadm: user 65534 may not manage this daemon\n")
     assert "user 65534 may not manage this daemon" in daemon.log()
     assert daemon.show("account")["accounts"] == []
 

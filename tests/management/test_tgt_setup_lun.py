@@ -36,8 +36,11 @@ def test_addresses_and_store(setup, daemon, image):
 
 
 @pytest.mark.parametrize(("arguments", "rc", "why"), [
-    (["-n", "d", "-d", "IMAGE", "-b", "nosuch"], 22, "tgtadm: invalid request"),
-    (["-n", "d", "-d", "IMAGE", "192.0.2.1", "nonsense"], 22, "tgtadm: invalid request"),
+    (["-n", "d", "-d", "IMAGE", "-b", "nosuch"], 22,
+     'tgtadm: invalid request\ntgtadm: no backing store "nosuch" is loaded\n'),
+    (["-n", "d", "-d", "IMAGE", "192.0.2.1", "nonsense"], 22,
+     'tgtadm: invalid request: "nonsense" is no initiator address (ALL, an IP address, or ADDRESS/BITS)\n'),
+    (["-n", "d", "-d", "/"], 22, "tgtadm: invalid request\ntgtadm: /: Is a directory\n"),
     (["-n", "d", "-d", "/none"], 1, "tgt-setup-lun: /none: No such file or directory"),
     (["-n", "d", "-d", "IMAGE", "-t", "iser"], 1, "tgt-setup-lun: there is no transport iser here, only iscsi"),
     (["-n", "d"], 1, "Usage: "),

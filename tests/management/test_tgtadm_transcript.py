@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """tgtadm is stgt's, text for text: every command of a transcript of stgt 1.0.85, in order, on one daemon.
 
-What may differ is listed in DIFFERENCES, each with its reason; one that no longer makes a difference fails.
+What may differ is listed in DIFFERENCES, each with its reason; one that no longer makes a difference fails. What the
+daemon's reasons add to standard error output, behind stgt's lines, is listed in REASONS, to the letter.
 """
 import re
 import shlex
@@ -121,9 +122,23 @@ DIFFERENCES = [
     ("--op show --mode session ", None, accepted, "stgt offers it, and refuses it: an outright defect"),
 ]
 
+TAKEN_TARGET = "target 1 is iqn.2026-01.org.example:disk1"
+
+# (commands, when they are refused; why, as the line behind stgt's says)
+REASONS = [
+    ("--op new --mode target --tid 1 ", TAKEN_TARGET),
+    ("--op new --mode target --tid 2 ", TAKEN_TARGET),
+    ("--op new --mode logicalunit --tid 1 --lun 1 ", "target 1 lun 1 is IMG/a.img"),
+    ("--lun 2 --bstype nosuch ", 'no backing store "nosuch" is loaded'),
+    ("-b /nonexistent$", "/nonexistent: No such file or directory"),
+    ("--device-type cd ", 'there is no device type "cd" here'),
+    ("--mode logicalunit .*--params bogus=1$", 'a logical unit has no parameter "bogus"'),
+    ("--name Bogus ", 'a target has no parameter "Bogus"'),
+]
+
 
 def expect(step, daemon):
-    """The step as it must be here, and which differences made it so."""
+    """The step as it must be here, and which differences and reasons made it so."""
     used = set()
     for number, (command, condition, change, reason) in enumerate(DIFFERENCES):
         if not re.search(command, step.command) or (condition and not condition(step)):
@@ -132,6 +147,10 @@ def expect(step, daemon):
         change(step, daemon)
         assert before != step.result(), f"the difference is none any more: {reason}"
         used.add(number)
+    for number, (command, reason) in enumerate(REASONS, len(DIFFERENCES)):
+        if step.rc and re.search(command, step.command):
+            step.err.append(f"tgtadm: {reason}")
+            used.add(number)
     return used
 
 
@@ -166,7 +185,7 @@ def test_transcript(start, tmp_path):
         if step.command.endswith("--op delete --mode system"):
             assert daemon.process.wait(20) == 0
     assert len(steps) == 66
-    assert used == set(range(len(DIFFERENCES))), "a difference that is none any more"
+    assert used == set(range(len(DIFFERENCES) + len(REASONS))), "a difference that is none any more"
 
 
 def test_reader_sees_trailing_blanks():

@@ -161,8 +161,44 @@ static void unlink_locked(struct cluster *cluster)
 	*at = cluster->next;
 }
 
+struct fenced_client {
+	struct fenced_client *next;
+	char address[];
+};
+
+void cluster_note_fenced(struct cluster *cluster, const char *address)
+{
+	struct fenced_client *client = malloc(sizeof(*client) + strlen(address) + 1);
+
+	if (!client)
+		return; /* it is blocklisted once more */
+	memcpy(client->address, address, strlen(address) + 1);
+	pthread_mutex_lock(&lock);
+	client->next = cluster->fenced_clients;
+	cluster->fenced_clients = client;
+	pthread_mutex_unlock(&lock);
+}
+
+bool cluster_has_fenced(struct cluster *cluster, const char *address)
+{
+	const struct fenced_client *client;
+
+	pthread_mutex_lock(&lock);
+	for (client = cluster->fenced_clients; client; client = client->next)
+		if (strcmp(client->address, address) == 0)
+			break;
+	pthread_mutex_unlock(&lock);
+	return client;
+}
+
 static void cluster_free(struct cluster *cluster)
 {
+	while (cluster->fenced_clients) {
+		struct fenced_client *client = cluster->fenced_clients;
+
+		cluster->fenced_clients = client->next;
+		free(client);
+	}
 	free(cluster->key);
 	free(cluster);
 }

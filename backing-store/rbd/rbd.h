@@ -57,6 +57,7 @@ struct cluster {
 	atomic_bool
 	    fenced; /* the cluster has blocklisted it: for who opens anew there is another */
 	/* cluster.c's */
+	struct fenced_client *fenced_clients;
 	struct cluster *next;
 	unsigned users;
 	char *key;
@@ -68,6 +69,9 @@ struct cluster {
 int cluster_get(const struct cluster_wish *wish, struct cluster **cluster, char *error,
 		size_t error_size);
 void cluster_put(struct cluster *cluster);
+/* Clients that were blocklisted on this connection, by their address. */
+void cluster_note_fenced(struct cluster *cluster, const char *address);
+bool cluster_has_fenced(struct cluster *cluster, const char *address);
 
 /* ---- image.c ---- */
 

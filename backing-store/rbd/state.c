@@ -19,7 +19,8 @@
 #define ANSWER_MS 5000   /* at a time */
 #define AGAIN_US 200000
 #define WATCH_SECONDS 30
-#define BLOCKLIST_SECONDS 3600
+#define BLOCKLIST_SECONDS                                                                          \
+	86400  /* one that hangs has what it has under way for as long as it does */
 #define ANEW 0 /* the notice that all is to be looked at */
 
 static struct rbd_store *store_of(void *store)
@@ -84,48 +85,72 @@ static bool is_self(const struct rbd_store *s, const struct state_member *m)
 }
 
 /* From now on nothing of it reaches the image. */
-static int fence(struct rbd_store *s, struct state_member *m)
+static int fence(struct rbd_store *s, struct state_member *m, const char *why)
 {
-	int err = rados_blocklist_add(s->cluster->rados, m->address, BLOCKLIST_SECONDS);
+	int err;
 
+	if (cluster_has_fenced(s->cluster, m->address))
+		return state_object_leave(s, m);
+	err = rados_blocklist_add(s->cluster->rados, m->address, BLOCKLIST_SECONDS);
 	if (!err)
 		err = rados_wait_for_latest_osdmap(s->cluster->rados);
 	if (err) {
 		s->host->log(s->lu, TGT_BS_LOG_ERR,
-			     "%s/%s: the daemon at %s doesn't answer and can't be blocklisted: %s",
-			     s->name.pool, s->name.image, m->address, strerror(-err));
+			     "%s/%s: the daemon at %s %s, and can't be blocklisted: %s",
+			     s->name.pool, s->name.image, m->address, why, strerror(-err));
 		return err;
 	}
-	s->host->log(s->lu, TGT_BS_LOG_WARNING,
-		     "%s/%s: the daemon at %s hasn't answered, and is blocklisted", s->name.pool,
-		     s->name.image, m->address);
+	s->host->log(s->lu, TGT_BS_LOG_WARNING, "%s/%s: the daemon at %s %s, and is blocklisted",
+		     s->name.pool, s->name.image, m->address, why);
+	cluster_note_fenced(s->cluster, m->address);
 	return state_object_leave(s, m);
 }
 
-/* How many others have answered; who hasn't is fenced if there is no more time for it, else
- * -EAGAIN. */
-static int check_members(struct rbd_store *s, const struct answers *a, bool is_late)
+/* The members but this one, by fn until it returns not 0; that, or -errno. */
+static int each_other(struct rbd_store *s,
+		      int (*fn)(struct rbd_store *s, struct state_member *m, void *arg), void *arg)
 {
 	struct state_member *members = NULL;
 	size_t count = 0;
-	int others = 0, err = state_object_members(s, &members, &count);
+	int err = state_object_members(s, &members, &count);
 
-	for (size_t i = 0; !err && i < count; i++) {
-		struct state_member *m = &members[i];
-
-		if (is_self(s, m))
-			continue;
-		if (has_answered(a, m))
-			others++;
-		else if (!is_late)
-			err = -EAGAIN;
-		else if (m->client == own_client(s))
-			err = -EBUSY; /* who would be shut out, too */
-		else
-			err = fence(s, m);
-	}
+	for (size_t i = 0; !err && i < count; i++)
+		if (!is_self(s, &members[i]))
+			err = fn(s, &members[i], arg);
 	free(members);
-	return err ? err : others;
+	return err;
+}
+
+/* Who certainly won't answer is shut out before anybody waits for it. */
+static int fence_if_gone(struct rbd_store *s, struct state_member *m, void *arg)
+{
+	(void)arg;
+	if (m->client == own_client(s))
+		return 0;
+	if (process_has_ended(m->process))
+		return fence(s, m, "has ended");
+	return cluster_has_fenced(s->cluster, m->address) ? state_object_leave(s, m) : 0;
+}
+
+struct poll {
+	const struct answers *answers;
+	bool is_late; /* who hasn't answered is shut out */
+	int others;
+};
+
+static int count_or_fence(struct rbd_store *s, struct state_member *m, void *arg)
+{
+	struct poll *p = arg;
+
+	if (has_answered(p->answers, m)) {
+		p->others++;
+		return 0;
+	}
+	if (!p->is_late)
+		return -EAGAIN;
+	if (m->client == own_client(s))
+		return -EBUSY; /* who would be shut out, too */
+	return fence(s, m, "hasn't answered");
 }
 
 static double now(void)
@@ -136,18 +161,26 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Those whose watch has been lost come back with another one, and are asked again. */
+/* Those whose watch has been lost come back with another one, and are asked again.  How many others
+ * there are. */
 static int tell(struct rbd_store *s, const char *key, uint64_t version)
 {
 	double end = now() + ACKNOWLEDGE_SECONDS;
+	int rc;
 
 	for (;;) {
 		struct answers a = {0};
-		int rc = ask(s, key, version, &a);
+		struct poll p = {.answers = &a};
 
+		rc = each_other(s, fence_if_gone, NULL);
 		if (!rc)
-			rc = check_members(s, &a, now() >= end);
+			rc = ask(s, key, version, &a);
+		p.is_late = now() >= end;
+		if (!rc)
+			rc = each_other(s, count_or_fence, &p);
 		forget(&a);
+		if (!rc)
+			return p.others;
 		if (rc != -EAGAIN)
 			return rc;
 		usleep(AGAIN_US);
@@ -233,6 +266,7 @@ static int own_member(struct rbd_store *s, struct state_member *member)
 	if (err)
 		return err;
 	*member = (struct state_member){.client = own_client(s), .cookie = s->state.cookie};
+	process_name(member->process);
 	if (strlen(addresses) >= sizeof(member->address))
 		err = -ENAMETOOLONG;
 	else

@@ -3,7 +3,7 @@
  * The object beside an image on which the daemons that have it meet: "tgt." and the image's id, in
  * the image's pool and namespace.  Of each value its omap has the version (8 bytes, big-endian)
  * under "v." and the value under "k." with the value's key; of each daemon, under "m." with its
- * client's number and its watch, the address to blocklist.
+ * client's number and its watch, the address to blocklist and, after a blank, the process.
  */
 #ifndef TGT_BACKING_STORE_RBD_STATE_H
 #define TGT_BACKING_STORE_RBD_STATE_H
@@ -11,6 +11,16 @@
 #include "rbd.h"
 
 #define STATE_KEY_ROOM 64 /* with its NUL */
+
+/* ---- process.c ---- */
+
+#define PROCESS_ROOM 128 /* with its NUL */
+/* This one; "" where it can't be told. */
+void process_name(char to[PROCESS_ROOM]);
+/* False also where that can't be told. */
+bool process_has_ended(const char *name);
+
+/* ---- state_object.c ---- */
 
 /* All of them block, and return 0 or -errno. */
 
@@ -25,6 +35,7 @@ int state_object_put(struct rbd_store *store, const char *key, const void *buf, 
 struct state_member {
 	uint64_t client, cookie;
 	char address[256];
+	char process[PROCESS_ROOM];
 };
 int state_object_join(struct rbd_store *store, const struct state_member *member);
 int state_object_leave(struct rbd_store *store, const struct state_member *member);

@@ -145,15 +145,17 @@ static void name_member(char to[STATE_KEY_ROOM], const struct state_member *m)
 
 int state_object_join(struct rbd_store *s, const struct state_member *member)
 {
-	char name[STATE_KEY_ROOM];
-	const char *keys[] = {name}, *values[] = {member->address};
-	size_t key_length, length = strlen(member->address);
+	char name[STATE_KEY_ROOM], value[sizeof(member->address) + sizeof(member->process)];
+	const char *keys[] = {name}, *values[] = {value};
+	size_t key_length, length;
 	rados_write_op_t op = rados_create_write_op();
 
 	if (!op)
 		return -ENOMEM;
 	name_member(name, member);
 	key_length = strlen(name);
+	snprintf(value, sizeof(value), "%s %s", member->address, member->process);
+	length = strlen(value);
 	rados_write_op_omap_set2(op, keys, values, &key_length, &length, 1);
 	return operate(s, op);
 }
@@ -175,16 +177,23 @@ int state_object_leave(struct rbd_store *s, const struct state_member *member)
 
 static bool parse_member(const char *key, const char *value, size_t length, struct state_member *m)
 {
+	const char *blank = memchr(value, ' ', length);
+	size_t address = blank ? (size_t)(blank - value) : length;
+	size_t process = blank ? length - address - 1 : 0;
 	char *end;
 
-	if (strncmp(key, "m.", 2) != 0 || length >= sizeof(m->address))
+	if (strncmp(key, "m.", 2) != 0 || address >= sizeof(m->address) ||
+	    process >= sizeof(m->process))
 		return false;
 	m->client = strtoull(key + 2, &end, 10);
 	if (*end != '.')
 		return false;
 	m->cookie = strtoull(end + 1, &end, 10);
-	memcpy(m->address, value, length);
-	m->address[length] = '\0';
+	memcpy(m->address, value, address);
+	m->address[address] = '\0';
+	if (process)
+		memcpy(m->process, blank + 1, process);
+	m->process[process] = '\0';
 	return !*end;
 }
 

@@ -28,17 +28,6 @@ def units(cluster: Cluster, gateways: Gateways, request: pytest.FixtureRequest) 
     return gateways.units(image, request.param)
 
 
-def designators(session: Session) -> list[tuple[int, int, bytes]]:
-    """Of page 83h: association, designator type, designator."""
-    data = session.execute(scsi.inquiry(page=0x83), read=1024).data
-    found, at = [], 4
-    while at < len(data):
-        length = data[at + 3]
-        found.append((data[at + 1] >> 4 & 3, data[at + 1] & 15, data[at + 4:at + 4 + length]))
-        at += 4 + length
-    return found
-
-
 def attention(session: Session) -> int:
     result = session.execute(scsi.test_unit_ready())
     return 0 if result.sense is None else result.sense.asc
@@ -65,7 +54,8 @@ def test_one_unit_by_two_ports(units: list[Unit]) -> None:
     """Names of the unit and the target are the same by either, the relative target port identifier and the target port
     group are not (SPC-5 7.7.6), and each port is active/optimized (5.15.2.4)."""
     with units[0].login() as first, units[1].login() as second:
-        lists = [designators(session) for session in (first, second)]
+        lists = [scsi.designators(session.execute(scsi.inquiry(page=0x83), read=255).data[4:])
+                 for session in (first, second)]
         same = [[d for d in found if d[0] != 1] for found in lists]
         assert same[0] == same[1] and {d[1] for d in same[0]} & NAMES
         numbers = [[struct.unpack(">HH", d[2])[1] for d in found if d[1] in (PORT, PORT_GROUP)] for found in lists]

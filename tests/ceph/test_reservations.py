@@ -15,7 +15,7 @@ import pytest
 
 from ceph_cluster import Cluster
 from ceph_cluster.gateways import MIB, SHARED, Gateways
-from gateway import wait_for
+from gateway import attach, wait_for
 from harness.process import freeze
 from harness.units import Unit
 from iscsi import scsi
@@ -113,6 +113,45 @@ def test_the_daemon_of_the_holder_dies(gateways: Gateways, sessions: list[Sessio
     assert write(second).status == CONFLICT
     assert out(second, PREEMPT_AND_ABORT, B, A, EA).good
     assert write(second).good and keys(second) == [B]
+
+
+def test_a_daemon_that_died_is_started_again(gateways: Gateways, cluster: Cluster) -> None:
+    """On the same machine nobody waits for the one that is gone, and its reservations hold; nothing that it had under way
+    comes later: it is blocklisted nonetheless."""
+    images = [cluster.image(f"pr_again{number}", 16 * MIB, SHARED) for number in range(3)]
+    with gateways.unit(0, images[0]).login() as session:
+        assert out(session, REGISTER, 0, A, flags=APTPL).good
+    for lun, image in enumerate(images[1:], 2):
+        attach(gateways.daemons[0], cluster, image, lun=lun)
+    gateways.end(0)
+    before = cluster.ceph("osd", "blocklist", "ls").count("127.0.0.1")
+    begin = time.monotonic()
+    gateways.start_again(0)
+    for lun, image in enumerate(images[1:], 2):
+        attach(gateways.daemons[0], cluster, image, lun=lun)
+    assert time.monotonic() - begin < 8
+    assert gateways.daemons[0].log().count("has ended, and is blocklisted") == 1
+    assert cluster.ceph("osd", "blocklist", "ls").count("127.0.0.1") == before + 1
+    with gateways.unit(1, images[0]).login() as session:
+        assert keys(session) == [A]
+
+
+def test_one_that_hung_is_waited_for_once(gateways: Gateways, cluster: Cluster) -> None:
+    """It had many units, which are another's now: that one shuts it out from all of them at the first."""
+    images = [cluster.image(f"pr_hung{number}", 16 * MIB, SHARED) for number in range(3)]
+    for lun, image in enumerate(images, 1):
+        attach(gateways.daemons[0], cluster, image, lun=lun)
+    process = gateways.daemons[0].process
+    assert process is not None
+    freeze(process)
+    try:
+        begin = time.monotonic()
+        for lun, image in enumerate(images, 1):
+            attach(gateways.daemons[1], cluster, image, lun=lun)
+        assert 14 < time.monotonic() - begin < 25
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    assert gateways.daemons[1].log().count("hasn't answered, and is blocklisted") == 1
 
 
 def test_changes_at_once(sessions: list[Session]) -> None:

@@ -14,7 +14,7 @@
 
 #define SECTOR 512u
 #define ERRNO_MAX 4095 /* a difference at offset n is -(ERRNO_MAX + n) */
-#define SNAPSHOTS 64
+#define SNAPSHOTS 16   /* that there is room for at first */
 
 /* ---- what can be done ---- */
 
@@ -96,21 +96,50 @@ static int descending(const void *a, const void *b)
 	return x < y ? 1 : -(x > y);
 }
 
-/* What is written keeps what the image's snapshots have.  librbd reads them anew here, if there are
- * others: who makes one waits until all who watch the image have heard of it. */
+static rados_snap_t *take_ids(const rbd_snap_info_t *found, int count)
+{
+	rados_snap_t *ids = calloc((size_t)count + 1, sizeof(*ids));
+
+	for (int i = 0; ids && i < count; i++)
+		ids[i] = found[i].id;
+	return ids;
+}
+
+/* The ids of the image's snapshots, to be freed; their number, or -errno.  librbd reads them anew
+ * here, if there are others: who makes one waits until all who watch the image have heard of it. */
+static int list_snapshots(rbd_image_t image, rados_snap_t **ids)
+{
+	int room = SNAPSHOTS, count;
+	rbd_snap_info_t *found;
+
+	do {
+		found = calloc((size_t)room + 1, sizeof(*found));
+		if (!found)
+			return -ENOMEM;
+		count = rbd_snap_list(image, found, &room); /* room: what it needs */
+		if (count < 0)
+			free(found);
+	} while (count == -ERANGE);
+	if (count < 0)
+		return count;
+	*ids = take_ids(found, count);
+	rbd_snap_list_end(found);
+	free(found);
+	return *ids ? count : -ENOMEM;
+}
+
+/* What is written keeps what they have. */
 static int set_snapshots(struct rbd_store *s, rados_ioctx_t pool)
 {
-	rbd_snap_info_t found[SNAPSHOTS];
-	rados_snap_t ids[SNAPSHOTS];
-	int room = SNAPSHOTS, count = rbd_snap_list(s->image, found, &room);
+	rados_snap_t *ids;
+	int count = list_snapshots(s->image, &ids);
 
 	if (count < 0)
-		return count == -ERANGE ? -EBUSY : count;
-	for (int i = 0; i < count; i++)
-		ids[i] = found[i].id;
-	rbd_snap_list_end(found);
+		return count;
 	qsort(ids, (size_t)count, sizeof(*ids), descending);
-	return rados_ioctx_selfmanaged_snap_set_write_ctx(pool, count ? ids[0] : 0, ids, count);
+	count = rados_ioctx_selfmanaged_snap_set_write_ctx(pool, ids[0], ids, count);
+	free(ids);
+	return count;
 }
 
 static int operate(const struct place *place, rados_ioctx_t pool, const char *data, size_t length)

@@ -130,6 +130,22 @@ def test_a_snapshot_keeps_what_it_has(cluster: Cluster, gateways: Gateways) -> N
         gateways.daemons[1].do("--op", "delete", "--mode", "logicalunit", "--tid", "1", "--lun", "1")
 
 
+def test_many_snapshots(cluster: Cluster, gateways: Gateways) -> None:
+    """More than there is room for at first: the last one keeps what it has, too."""
+    image = cluster.image("many", 16 * MIB, SHARED)
+    old, new = os.urandom(4096), os.urandom(4096)
+    with gateways.unit(0, image, 4096).login() as session:
+        assert session.execute(scsi.write10(3, 1), data_out=old).good
+        for number in range(35):
+            cluster.rbd("snap", "create", "--no-progress", f"{image}@{number}")
+        assert session.execute(scsi.compare_and_write(3, 1), data_out=old + new).good
+        assert session.execute(scsi.read10(3, 1), read=4096).data == new
+    for number in (0, 34):
+        with gateways.unit(1, f"{image}@{number}", 4096).login() as session:
+            assert session.execute(scsi.read10(3, 1), read=4096).data == old
+        gateways.daemons[1].do("--op", "delete", "--mode", "logicalunit", "--tid", "1", "--lun", "1")
+
+
 def test_a_clone_copies_first(cluster: Cluster, gateways: Gateways) -> None:
     """The rest of its object stays the parent's."""
     parent = cluster.image("parent", 16 * MIB, SHARED)

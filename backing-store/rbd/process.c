@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Which process a daemon is, for others on the same machine: boot, PID namespace, process id and
- * its start.  Who sees another boot or namespace (another machine, or a container) knows nothing of
- * it.
- */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "state.h"
+#include "process.h"
 
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
-
-struct process {
-	char boot[40], space[32];
-	long pid;
-	unsigned long long start; /* clock ticks after the boot */
-};
 
 static bool read_line(const char *path, char *to, int size)
 {
@@ -32,11 +20,11 @@ static bool read_line(const char *path, char *to, int size)
 	return good;
 }
 
-/* Field 22 of its stat; the second, a name, may contain anything.  0: it isn't there. */
+/* Clock ticks after the boot: field 22 of its stat; the second, a name, may contain anything.  0:
+ * it isn't there. */
 static unsigned long long start_of(long pid)
 {
 	char path[48], line[512];
-	unsigned long long start;
 	const char *at;
 
 	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
@@ -45,41 +33,42 @@ static unsigned long long start_of(long pid)
 	at = strrchr(line, ')');
 	for (int field = 2; at && field < 22; field++)
 		at = strchr(at + 1, ' ');
-	return at && sscanf(at, " %llu", &start) == 1 ? start : 0;
+	return at ? strtoull(at, NULL, 10) : 0;
 }
 
-static bool this_process(struct process *p)
+/* BOOT/NAMESPACE/, within which a process id means the same. */
+static bool own_world(char *to, size_t size)
 {
-	ssize_t length = readlink("/proc/self/ns/pid", p->space, sizeof(p->space) - 1);
+	char boot[40], space[32];
+	ssize_t length = readlink("/proc/self/ns/pid", space, sizeof(space) - 1);
 
-	if (length < 0 || !read_line(BOOT_ID, p->boot, sizeof(p->boot)))
+	if (length < 0 || !read_line(BOOT_ID, boot, sizeof(boot)))
 		return false;
-	p->space[length] = '\0';
-	p->pid = getpid();
-	p->start = start_of(p->pid);
-	return p->start;
+	space[length] = '\0';
+	snprintf(to, size, "%s/%s/", boot, space);
+	return true;
 }
 
 void process_name(char to[PROCESS_ROOM])
 {
-	struct process p;
+	char world[80];
 
 	to[0] = '\0';
-	if (this_process(&p))
-		snprintf(to, PROCESS_ROOM, "%s/%s/%ld/%llu", p.boot, p.space, p.pid, p.start);
-}
-
-static bool parse(const char *name, struct process *p)
-{
-	return sscanf(name, "%39[^/]/%31[^/]/%ld/%llu", p->boot, p->space, &p->pid, &p->start) == 4;
+	if (own_world(world, sizeof(world)))
+		snprintf(to, PROCESS_ROOM, "%s%ld/%llu", world, (long)getpid(), start_of(getpid()));
 }
 
 bool process_has_ended(const char *name)
 {
-	struct process own, other;
+	char world[80], *end;
+	unsigned long long start;
+	long pid;
 
-	if (!parse(name, &other) || !this_process(&own) || strcmp(own.boot, other.boot) != 0 ||
-	    strcmp(own.space, other.space) != 0)
+	if (!own_world(world, sizeof(world)) || strncmp(name, world, strlen(world)) != 0)
 		return false;
-	return start_of(other.pid) != other.start;
+	pid = strtol(name + strlen(world), &end, 10);
+	if (pid <= 0 || *end != '/')
+		return false;
+	start = strtoull(end + 1, &end, 10);
+	return start && !*end && start_of(pid) != start;
 }

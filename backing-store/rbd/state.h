@@ -8,19 +8,10 @@
 #ifndef TGT_BACKING_STORE_RBD_STATE_H
 #define TGT_BACKING_STORE_RBD_STATE_H
 
+#include "process.h"
 #include "rbd.h"
 
 #define STATE_KEY_ROOM 64 /* with its NUL */
-
-/* ---- process.c ---- */
-
-#define PROCESS_ROOM 128 /* with its NUL */
-/* This one; "" where it can't be told. */
-void process_name(char to[PROCESS_ROOM]);
-/* False also where that can't be told. */
-bool process_has_ended(const char *name);
-
-/* ---- state_object.c ---- */
 
 /* All of them block, and return 0 or -errno. */
 

@@ -191,6 +191,19 @@ bool cluster_has_fenced(struct cluster *cluster, const char *address)
 	return client;
 }
 
+bool cluster_is_own(uint64_t client)
+{
+	const struct cluster *c;
+
+	pthread_mutex_lock(&lock);
+	for (c = clusters; c; c = c->next)
+		if (!c->connects && !atomic_load(&c->fenced) &&
+		    rados_get_instance_id(c->rados) == client)
+			break;
+	pthread_mutex_unlock(&lock);
+	return c;
+}
+
 static void cluster_free(struct cluster *cluster)
 {
 	while (cluster->fenced_clients) {

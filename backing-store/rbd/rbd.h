@@ -72,6 +72,8 @@ void cluster_put(struct cluster *cluster);
 /* Clients that were blocklisted on this connection, by their address. */
 void cluster_note_fenced(struct cluster *cluster, const char *address);
 bool cluster_has_fenced(struct cluster *cluster, const char *address);
+/* A client of this process that isn't fenced. */
+bool cluster_is_own(uint64_t client);
 
 /* ---- image.c ---- */
 

@@ -124,9 +124,12 @@ static int each_other(struct rbd_store *s,
 /* Who certainly won't answer is shut out before anybody waits for it. */
 static int fence_if_gone(struct rbd_store *s, struct state_member *m, void *arg)
 {
-	(void)arg;
-	if (m->client == own_client(s))
+	const char *own = arg;
+
+	if (cluster_is_own(m->client))
 		return 0;
+	if (*own && strcmp(m->process, own) == 0) /* a connection that was fenced, or is closed */
+		return fence(s, m, "is this one, by a connection that has ended");
 	if (process_has_ended(m->process))
 		return fence(s, m, "has ended");
 	return cluster_has_fenced(s->cluster, m->address) ? state_object_leave(s, m) : 0;
@@ -166,13 +169,16 @@ static double now(void)
 static int tell(struct rbd_store *s, const char *key, uint64_t version)
 {
 	double end = now() + ACKNOWLEDGE_SECONDS;
+	char own[PROCESS_ROOM];
 	int rc;
+
+	process_name(own);
 
 	for (;;) {
 		struct answers a = {0};
 		struct poll p = {.answers = &a};
 
-		rc = each_other(s, fence_if_gone, NULL);
+		rc = each_other(s, fence_if_gone, own);
 		if (!rc)
 			rc = ask(s, key, version, &a);
 		p.is_late = now() >= end;

@@ -67,17 +67,17 @@ class Plan:
         self.add("tidy", ["ci/tidy"], after=["build-clang"], cores=CORES)
         self.add("packages", ["ci/deb"], cores=CORES)
 
-    def pytest(self, name, tests, variant="plain", **options):
-        """Two files at a time."""
+    def pytest(self, name, tests, variant="plain", files=2, **options):
+        """So many files at a time."""
         xml = self.results(name)
-        self.add(name, [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "300", "-n", "2",
+        self.add(name, [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "300", "-n", str(files),
                         "--dist", "loadfile", "--junit-xml", xml, tests], variant, junit=[xml], **options)
 
     def suite(self, folder):
         """Most mostly wait; but a guest is emulated, and keeps a CPU busy."""
         name = os.path.basename(folder)
         self.pytest(name, folder, after=["build-plain"] + (["packages"] if name == "packaging" else []),
-                    cores=2 if name == "guest" else 1)
+                    cores=2 if name == "guest" else 1, files=3 if name == "ceph" else 2)
 
     def conformance(self, variant, arguments=(), name="conformance"):
         name = f"{name}-{variant}"

@@ -94,7 +94,7 @@ struct store_news {
 	struct message message;
 	struct lu *lu;
 	enum { NEWS_SIZE, NEWS_MEDIUM, NEWS_ONLINE } what;
-	uint64_t value;
+	uint64_t value, serial;
 	unsigned value_seen; /* passthrough->online_news when it came */
 };
 
@@ -127,6 +127,9 @@ static void apply_news(struct lu *lu, void *arg)
 {
 	struct store_news *n = arg;
 
+	/* one that was exchanged, or is to come, which is looked at then */
+	if (lu->store && store_serial(lu->store) != n->serial)
+		return;
 	if (n->what == NEWS_SIZE) {
 		lu_set_size(lu, n->value);
 	} else if (n->what == NEWS_MEDIUM && lu->medium != (n->value != 0)) {
@@ -180,7 +183,7 @@ static void news_arrived(struct message *message)
 	lu_change(n->lu, apply_news, news_applied, n);
 }
 
-static void send_news(struct lu *lu, int what, uint64_t value)
+static void send_news(struct lu *lu, uint64_t serial, int what, uint64_t value)
 {
 	struct store_news *n = calloc(1, sizeof(*n));
 
@@ -188,25 +191,26 @@ static void send_news(struct lu *lu, int what, uint64_t value)
 		abort();
 	n->lu = lu;
 	n->what = what;
+	n->serial = serial;
 	n->value = value;
 	n->message.fn = news_arrived;
 	lu_ref(lu);
 	reactor_send(reactor_get(0), &n->message);
 }
 
-static void store_size_changed(void *owner, uint64_t size)
+static void store_size_changed(void *owner, uint64_t serial, uint64_t size)
 {
-	send_news(owner, NEWS_SIZE, size);
+	send_news(owner, serial, NEWS_SIZE, size);
 }
 
-static void store_medium_changed(void *owner, bool present)
+static void store_medium_changed(void *owner, uint64_t serial, bool present)
 {
-	send_news(owner, NEWS_MEDIUM, present);
+	send_news(owner, serial, NEWS_MEDIUM, present);
 }
 
-static void store_online_changed(void *owner, bool online)
+static void store_online_changed(void *owner, uint64_t serial, bool online)
 {
-	send_news(owner, NEWS_ONLINE, online);
+	send_news(owner, serial, NEWS_ONLINE, online);
 }
 
 static const char *store_describe(void *owner)

@@ -37,6 +37,7 @@ struct store {
 	struct tgt_bs_value *values;
 	const struct store_events *events;
 	void *owner;
+	uint64_t serial;
 	struct work_gate gate;
 	pthread_mutex_t lock; /* geometry */
 	struct tgt_bs_geometry geometry;
@@ -52,6 +53,8 @@ struct store {
 	struct store_channel channels[];
 };
 
+static _Atomic uint64_t serials;
+
 static const char *describe(const struct store *store)
 {
 	return store->events && store->events->describe ? store->events->describe(store->owner)
@@ -61,6 +64,11 @@ static const char *describe(const struct store *store)
 const struct store_module *store_module(const struct store *store)
 {
 	return store->module;
+}
+
+uint64_t store_serial(const struct store *store)
+{
+	return store->serial;
 }
 
 bool store_is_empty(const struct store *store)
@@ -283,6 +291,7 @@ void store_open(const struct store_config *config, const struct store_events *ev
 	store->empty = config->empty;
 	store->events = events;
 	store->owner = owner;
+	store->serial = atomic_fetch_add(&serials, 1) + 1;
 	store->opened = done;
 	store->origin = reactor_self();
 	pthread_mutex_init(&store->lock, NULL);
@@ -617,8 +626,11 @@ static void host_size_changed(struct tgt_bs_lu *lu, uint64_t size)
 {
 	struct store *store = (struct store *)lu;
 
+	pthread_mutex_lock(&store->lock);
+	store->geometry.size = size;
+	pthread_mutex_unlock(&store->lock);
 	if (store->events && store->events->size_changed)
-		store->events->size_changed(store->owner, size);
+		store->events->size_changed(store->owner, store->serial, size);
 }
 
 static void host_medium_changed(struct tgt_bs_lu *lu, int present)
@@ -626,7 +638,7 @@ static void host_medium_changed(struct tgt_bs_lu *lu, int present)
 	struct store *store = (struct store *)lu;
 
 	if (store->events && store->events->medium_changed)
-		store->events->medium_changed(store->owner, present != 0);
+		store->events->medium_changed(store->owner, store->serial, present != 0);
 }
 
 static void host_online_changed(struct tgt_bs_lu *lu, int online)
@@ -634,7 +646,7 @@ static void host_online_changed(struct tgt_bs_lu *lu, int online)
 	struct store *store = (struct store *)lu;
 
 	if (store->events && store->events->online_changed)
-		store->events->online_changed(store->owner, online != 0);
+		store->events->online_changed(store->owner, store->serial, online != 0);
 }
 
 const struct tgt_bs_host *store_host_table(void)

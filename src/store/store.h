@@ -16,11 +16,11 @@
 struct store;
 struct store_channel;
 
-/* What the owner of a store hears from it, on any thread. */
+/* What the owner of a store hears from it, on any thread; serial says from which of its stores. */
 struct store_events {
-	void (*size_changed)(void *owner, uint64_t size);
-	void (*medium_changed)(void *owner, bool present);
-	void (*online_changed)(void *owner, bool online);
+	void (*size_changed)(void *owner, uint64_t serial, uint64_t size);
+	void (*medium_changed)(void *owner, uint64_t serial, bool present);
+	void (*online_changed)(void *owner, uint64_t serial, bool online);
 	const char *(*describe)(void *owner); /* for log lines: "target 1 lun 2" */
 };
 
@@ -54,7 +54,10 @@ void store_finish(struct store *store, void (*done)(void *arg), void *arg);
 const struct store_module *store_module(const struct store *store);
 /* Opened as empty. */
 bool store_is_empty(const struct store *store);
-/* As read at open, and again by store_refresh_geometry() (any thread). */
+/* Another for each that is opened, ascending from 1. */
+uint64_t store_serial(const struct store *store);
+/* As read at open, and again by store_refresh_geometry() (any thread); the size as the store has
+ * told since. */
 struct tgt_bs_geometry store_geometry(const struct store *store);
 int store_refresh_geometry(struct store *store);
 static inline bool store_can(const struct store *store, uint32_t capability);

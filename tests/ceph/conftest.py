@@ -14,9 +14,10 @@ sys.path[:0] = [str(SOURCE / "tests" / name) for name in ("ceph", "fixtures", "c
 
 import gateway  # noqa: E402
 from ceph_cluster import Cluster  # noqa: E402
-from ceph_cluster.gateways import Gateways  # noqa: E402
+from ceph_cluster.gateways import SHARED, Gateways  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
 from harness.units import Unit  # noqa: E402
+from iscsi.session import Session  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +45,16 @@ def unit(daemon: Daemon, cluster: Cluster, request: pytest.FixtureRequest) -> Un
 def gateways(cluster: Cluster) -> Iterator[Gateways]:
     with Gateways(cluster) as pair:
         yield pair
+
+
+@pytest.fixture
+def units(cluster: Cluster, gateways: Gateways, request: pytest.FixtureRequest) -> list[Unit]:
+    image = cluster.image("pr_" + "".join(c for c in request.node.name if c.isalnum()), 16 * gateway.MIB, SHARED)
+    return gateways.units(image, 512)
+
+
+@pytest.fixture
+def sessions(units: list[Unit]) -> Iterator[list[Session]]:
+    """One through each daemon."""
+    with units[0].login() as first, units[1].login() as second:
+        yield [first, second]

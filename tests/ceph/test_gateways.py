@@ -17,6 +17,7 @@ from iscsi import scsi
 from iscsi.pdu import TaskFunction
 from iscsi.scsi import Key
 from iscsi.session import Session
+from reserving import attention
 
 RESET = 0x2903  # BUS DEVICE RESET FUNCTION OCCURRED
 NAMES, PORT, PORT_GROUP = {1, 2, 3, 8}, 4, 5  # designator types (SPC-5 7.7.6)
@@ -26,11 +27,6 @@ NAMES, PORT, PORT_GROUP = {1, 2, 3, 8}, 4, 5  # designator types (SPC-5 7.7.6)
 def units(cluster: Cluster, gateways: Gateways, request: pytest.FixtureRequest) -> list[Unit]:
     image = cluster.image("gw_" + "".join(c for c in request.node.name if c.isalnum()), 64 * MIB, SHARED)
     return gateways.units(image, request.param)
-
-
-def attention(session: Session) -> int:
-    result = session.execute(scsi.test_unit_ready())
-    return 0 if result.sense is None else result.sense.asc
 
 
 def test_write_here_read_there(gateways: Gateways, units: list[Unit]) -> None:

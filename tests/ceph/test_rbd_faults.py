@@ -150,7 +150,7 @@ def test_a_blocklisted_daemon(daemon: Daemon, options: str) -> None:
         second = make(daemon, own, "second", 8 * MIB, options=options, lun=2)
         with second.login() as session:  # which has another connection
             write(session, 0, bytes(512))
-        daemon.do("--op", "update", *LUN1, "--params", f"bsopts=conf={own.conf};{options}")
+        assert seconds(lambda: daemon.do("--op", "update", *LUN1, "--params", f"bsopts=conf={own.conf};{options}")) < 10
         with unit.login() as session:
             write(session, 0, bytes(512))
         for address in ours(own):

@@ -1,75 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Persistent reservations of an image that several daemons export (SPC-5 5.14): what is done through one holds through all,
-also when one of them dies or hangs."""
+"""Persistent reservations of an image that several daemons export (SPC-5 5.14): what is done through one holds through
+all."""
 
 from __future__ import annotations
 
-import os
-import signal
-import struct
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from ceph_cluster import Cluster
 from ceph_cluster.gateways import MIB, SHARED, Gateways
-from gateway import attach, wait_for
-from harness.process import freeze
-from harness.units import Unit
 from iscsi import scsi
 from iscsi.session import Session
-from iscsi.task import Result
-
-A, B = 0xAAAAAAAAAAAAAAAA, 0xBBBBBBBBBBBBBBBB
-REGISTER, RESERVE, RELEASE, CLEAR, PREEMPT, PREEMPT_AND_ABORT, REGISTER_AND_IGNORE = range(7)
-WE, EA, WE_RO = 1, 3, 5
-APTPL = 0x01
-CONFLICT = scsi.Status.RESERVATION_CONFLICT
-OFFLINE = 0x0412
-RESERVATIONS_PREEMPTED, RESERVATIONS_RELEASED, REGISTRATIONS_PREEMPTED = 0x2A03, 0x2A04, 0x2A05
-
-
-def out(session: Session, action: int, key: int = 0, action_key: int = 0, kind: int = 0, flags: int = 0) -> Result:
-    return session.execute(scsi.persistent_out(action, kind), timeout=60,
-                           data_out=scsi.persistent_parameters(key, action_key, flags))
-
-
-def keys(session: Session) -> list[int]:
-    data = session.execute(scsi.persistent_in(0), read=1024).data
-    length = struct.unpack_from(">I", data, 4)[0]
-    return sorted(struct.unpack_from(">Q", data, 8 + at)[0] for at in range(0, length, 8))
-
-
-def generation(session: Session) -> int:
-    return struct.unpack_from(">I", session.execute(scsi.persistent_in(0), read=1024).data)[0]
-
-
-def write(session: Session, lba: int = 0, data: bytes = bytes(512)) -> Result:
-    return session.execute(scsi.write10(lba, len(data) // 512), data_out=data)
-
-
-def attention(session: Session) -> int:
-    result = session.execute(scsi.test_unit_ready())
-    return 0 if result.sense is None else result.sense.asc
-
-
-def logs(gateways: Gateways) -> str:
-    return "\n".join(f"{daemon.log()[-2000:]}\n----" for daemon in gateways.daemons)
-
-
-@pytest.fixture
-def units(cluster: Cluster, gateways: Gateways, request: pytest.FixtureRequest) -> list[Unit]:
-    image = cluster.image("pr_" + "".join(c for c in request.node.name if c.isalnum()), 16 * MIB, SHARED)
-    return gateways.units(image, 512)
-
-
-@pytest.fixture
-def sessions(units: list[Unit]) -> Iterator[list[Session]]:
-    """One through each daemon."""
-    with units[0].login() as first, units[1].login() as second:
-        yield [first, second]
+from reserving import (A, APTPL, B, CLEAR, CONFLICT, EA, PREEMPT, REGISTER, REGISTRATIONS_PREEMPTED, RELEASE,
+                       RESERVATIONS_PREEMPTED, RESERVATIONS_RELEASED, RESERVE, WE, WE_RO, attention, generation, keys,
+                       out, write)
 
 
 def test_what_one_does_holds_through_the_other(sessions: list[Session]) -> None:
@@ -104,56 +50,6 @@ def test_initiators_of_the_other_are_told(sessions: list[Session]) -> None:
     assert attention(first) == RESERVATIONS_PREEMPTED and keys(first) == []
 
 
-def test_the_daemon_of_the_holder_dies(gateways: Gateways, sessions: list[Session]) -> None:
-    """kill -9: the other goes on, with the reservation as it was, and can take it over."""
-    first, second = sessions
-    assert out(first, REGISTER, 0, A).good and out(second, REGISTER, 0, B).good
-    assert out(first, RESERVE, A, 0, EA).good
-    gateways.end(0)
-    assert write(second).status == CONFLICT
-    assert out(second, PREEMPT_AND_ABORT, B, A, EA).good
-    assert write(second).good and keys(second) == [B]
-
-
-def test_a_daemon_that_died_is_started_again(gateways: Gateways, cluster: Cluster) -> None:
-    """On the same machine nobody waits for the one that is gone, and its reservations hold; nothing that it had under way
-    comes later: it is blocklisted nonetheless."""
-    images = [cluster.image(f"pr_again{number}", 16 * MIB, SHARED) for number in range(3)]
-    with gateways.unit(0, images[0]).login() as session:
-        assert out(session, REGISTER, 0, A, flags=APTPL).good
-    for lun, image in enumerate(images[1:], 2):
-        attach(gateways.daemons[0], cluster, image, lun=lun)
-    gateways.end(0)
-    before = cluster.ceph("osd", "blocklist", "ls").count("127.0.0.1")
-    begin = time.monotonic()
-    gateways.start_again(0)
-    for lun, image in enumerate(images[1:], 2):
-        attach(gateways.daemons[0], cluster, image, lun=lun)
-    assert time.monotonic() - begin < 8
-    assert gateways.daemons[0].log().count("has ended, and is blocklisted") == 1
-    assert cluster.ceph("osd", "blocklist", "ls").count("127.0.0.1") == before + 1
-    with gateways.unit(1, images[0]).login() as session:
-        assert keys(session) == [A]
-
-
-def test_one_that_hung_is_waited_for_once(gateways: Gateways, cluster: Cluster) -> None:
-    """It had many units, which are another's now: that one shuts it out from all of them at the first."""
-    images = [cluster.image(f"pr_hung{number}", 16 * MIB, SHARED) for number in range(3)]
-    for lun, image in enumerate(images, 1):
-        attach(gateways.daemons[0], cluster, image, lun=lun)
-    process = gateways.daemons[0].process
-    assert process is not None
-    freeze(process)
-    try:
-        begin = time.monotonic()
-        for lun, image in enumerate(images, 1):
-            attach(gateways.daemons[1], cluster, image, lun=lun)
-        assert 14 < time.monotonic() - begin < 25
-    finally:
-        os.kill(process.pid, signal.SIGCONT)
-    assert gateways.daemons[1].log().count("hasn't answered, and is blocklisted") == 1
-
-
 def test_changes_at_once(sessions: list[Session]) -> None:
     """Both register and unregister all the time: none is lost, none is refused, nobody waits for the other for ever."""
     failures: list[str] = []
@@ -173,32 +69,6 @@ def test_changes_at_once(sessions: list[Session]) -> None:
     assert not failures
     assert generation(sessions[0]) == generation(sessions[1]) == 100
     assert keys(sessions[0]) == keys(sessions[1]) == []
-
-
-def test_a_daemon_that_stands_still(gateways: Gateways, sessions: list[Session]) -> None:
-    """A preempted initiator's WRITE is in a daemon that is stopped: after PREEMPT AND ABORT through the other it is never
-    written, and the stopped one answers nothing GOOD when it goes on (SPC-5 5.14.11.2.5)."""
-    first, second = sessions
-    assert out(first, REGISTER, 0, A).good and out(second, REGISTER, 0, B).good
-    assert out(first, RESERVE, A, 0, WE_RO).good
-    before, after = os.urandom(512), os.urandom(512)
-    assert write(first, 9, before).good
-    process = gateways.daemons[0].process
-    assert process is not None
-    freeze(process)
-    try:
-        task = first.start(scsi.write10(9, 1), data_out=after)
-        begin = time.monotonic()
-        assert out(second, PREEMPT_AND_ABORT, B, A, WE_RO).good
-        assert time.monotonic() - begin < 40
-    finally:
-        os.kill(process.pid, signal.SIGCONT)
-    result = first.wait(task, 40)
-    assert not result.good
-    assert second.execute(scsi.read10(9, 1), read=512).data == before
-    assert not write(first, 9, after).good
-    assert second.execute(scsi.read10(9, 1), read=512).data == before
-    assert "blocklisted" in gateways.daemons[1].log()
 
 
 @pytest.mark.parametrize(("flags", "kept"), [(APTPL, [A]), (0, [])])
@@ -238,63 +108,6 @@ def test_a_unit_that_is_opened_anew(gateways: Gateways, cluster: Cluster, sessio
     gateways.end(1)
     assert out(first, PREEMPT, A, B).good
     assert keys(first) == [A]
-
-
-def test_a_cluster_that_was_away(gateways: Gateways, cluster: Cluster, sessions: list[Session]) -> None:
-    """For longer than it keeps watches: nobody says meanwhile that he is ready or how the unit is reserved, as the cluster
-    might have shut him out; the daemons take the watches up again by themselves, and are served as before."""
-    first, second = sessions
-    assert out(first, REGISTER, 0, A).good and out(second, REGISTER, 0, B).good
-    cluster.pause()
-    begin = time.monotonic()
-    try:
-        for session in sessions:
-            wait_for(lambda: attention(session) == OFFLINE, "TEST UNIT READY ends GOOD", 15)
-            result = session.execute(scsi.persistent_in(0), read=1024)
-            assert result.sense is not None and result.sense.asc == OFFLINE
-        assert time.monotonic() - begin < 15
-        time.sleep(36 - (time.monotonic() - begin))
-    finally:
-        cluster.resume()
-    for session in sessions:
-        wait_for(lambda: attention(session) == 0, "a unit isn't served again: " + logs(gateways))
-        assert write(session).good
-    begin = time.monotonic()
-    assert out(first, RESERVE, A, 0, WE).good
-    assert time.monotonic() - begin < 10
-    assert write(second).status == CONFLICT and write(first).good
-    assert not any("is blocklisted" in daemon.log() for daemon in gateways.daemons)
-
-
-def test_a_watch_that_is_lost(gateways: Gateways, sessions: list[Session]) -> None:
-    """A daemon that stands still for longer than the cluster keeps its watch, with nothing changed meanwhile, isn't shut
-    out: it asks again, and is served."""
-    first, second = sessions
-    assert out(first, REGISTER, 0, A).good and out(second, REGISTER, 0, B).good
-    process = gateways.daemons[0].process
-    assert process is not None
-    freeze(process)
-    try:
-        time.sleep(36)
-    finally:
-        os.kill(process.pid, signal.SIGCONT)
-    wait_for(lambda: "is served again" in gateways.daemons[0].log(), "the watch isn't lost, or not taken up")
-    wait_for(lambda: attention(first) == 0, "the unit isn't served")
-    assert out(second, RESERVE, B, 0, WE).good
-    assert write(first).status == CONFLICT and keys(first) == [A, B]
-
-
-def test_a_cluster_that_was_away_for_a_moment(gateways: Gateways, cluster: Cluster, sessions: list[Session]) -> None:
-    """Who wasn't ready is so again when the watch is confirmed, which was never lost."""
-    cluster.pause()
-    try:
-        wait_for(lambda: attention(sessions[0]) == OFFLINE, "TEST UNIT READY ends GOOD", 15)
-    finally:
-        cluster.resume()
-    for session in sessions:
-        wait_for(lambda: attention(session) == 0, "TEST UNIT READY doesn't end GOOD")
-        assert write(session).good and session.execute(scsi.persistent_in(0), read=1024).good
-    assert not any("aren't told" in daemon.log() or "no longer tells" in daemon.log() for daemon in gateways.daemons)
 
 
 def test_target_ports_of_the_same_number(gateways: Gateways, cluster: Cluster) -> None:

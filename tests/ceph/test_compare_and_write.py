@@ -16,6 +16,7 @@ from iscsi import scsi
 from iscsi.scsi import Key
 from iscsi.session import Session
 
+PATIENCE = 60.0  # an exclusive lock that goes to and fro leaves one waiting
 RACES = 1000
 
 
@@ -32,9 +33,9 @@ def increment(unit: Unit, lba: int, failures: list[str]) -> None:
         with unit.login() as session:
             for _ in range(RACES):
                 while True:
-                    old = session.execute(scsi.read10(lba, 1), read=size).data
+                    old = session.execute(scsi.read10(lba, 1), read=size, timeout=PATIENCE).data
                     new = (int.from_bytes(old, "big") + 1).to_bytes(size, "big")
-                    result = session.execute(scsi.compare_and_write(lba, 1), data_out=old + new)
+                    result = session.execute(scsi.compare_and_write(lba, 1), data_out=old + new, timeout=PATIENCE)
                     if result.good:
                         break
                     assert result.sense is not None and result.sense.key == Key.MISCOMPARE, str(result)

@@ -203,9 +203,11 @@ static void watched_state(void **state)
 	theirs.state = &ops;
 	ops.is_current = fake_is_current;
 	taken(&module, &options);
+	free(options);
 	/* of an ABI that had another watch */
 	ops = (struct tgt_bs_state_ops){.struct_size = END_OF_WATCH, .watch = fake_watch};
 	taken(&module, &options);
+	free(options);
 }
 
 static void numbers(void **state)

@@ -199,8 +199,8 @@ READY = "print('up', flush=True)\n"
     ("signal.signal(15, lambda *_: sys.exit(0))\n" + READY + "time.sleep(60)", None),
     ("signal.signal(15, lambda *_: sys.exit(3))\n" + READY + "time.sleep(60)", "exit status 3"),
     (READY + "time.sleep(60)", "signal 15"),
-    ("signal.signal(15, lambda *_: sys.exit(0))\n" + READY
-     + "print('x.c:1: runtime error: shift', flush=True)\ntime.sleep(60)", "runtime error"),
+    ("signal.signal(15, lambda *_: sys.exit(0))\nprint('x.c:1: runtime error: shift', flush=True)\n"
+     + READY + "time.sleep(60)", "runtime error"),
 ])
 def test_end_of_the_daemon_is_judged(tmp_path: Path, body: str, problem: str | None) -> None:
     daemon = fake_daemon(tmp_path, body)

@@ -44,6 +44,8 @@ struct pr_shared {
 	/* what this host serves by; changes inside exclusive operations, under the lock */
 	uint64_t version;
 	bool ports_warned;
+	/* a change failed that may be at the store nonetheless: it is to be looked at again */
+	atomic_bool unsure;
 
 	pthread_mutex_t lock;
 	struct notice notices[NOTICES_MAX]; /* of later versions, not yet answered */
@@ -158,6 +160,7 @@ static void serve_by(struct pr_shared *shared, uint64_t version)
 	}
 	shared->nr_notices = left;
 	pthread_mutex_unlock(&shared->lock);
+	atomic_store(&shared->unsure, false);
 	while (count)
 		shared->ops->taken(shared->handle, answered[--count]);
 }
@@ -370,8 +373,8 @@ static void forget_notices(struct pr_shared *shared)
 static void refreshed(struct transfer *x)
 {
 	if (x->error) {
-		log_err("%s: another host has changed its persistent reservations, which can't be "
-			"read (%s): it will shut this one out",
+		log_err("%s: its persistent reservations, which have changed, can't be read (%s): "
+			"other hosts will shut this one out",
 			lu_name(x->shared->lu), strerror(-x->error));
 		forget_notices(x->shared);
 	}
@@ -407,7 +410,8 @@ static void refresh(struct message *message)
 /* The lock is held; true: the caller has to start the refresh. */
 static bool begins_refresh(struct pr_shared *shared)
 {
-	if (shared->refreshing || shared->standing != SERVES || !shared->nr_notices)
+	if (shared->refreshing || shared->standing != SERVES ||
+	    !(shared->nr_notices || atomic_load(&shared->unsure)))
 		return false;
 	shared->refreshing = true;
 	lu_ref(shared->lu);
@@ -419,6 +423,17 @@ static void send_refresh(struct pr_shared *shared)
 {
 	shared->message.fn = refresh;
 	reactor_send(reactor_get(0), &shared->message);
+}
+
+static void look_again(struct pr_shared *shared)
+{
+	bool starts;
+
+	pthread_mutex_lock(&shared->lock);
+	starts = begins_refresh(shared);
+	pthread_mutex_unlock(&shared->lock);
+	if (starts)
+		send_refresh(shared);
 }
 
 /* On any thread. */
@@ -471,8 +486,11 @@ static bool swapped_in_vain(struct transfer *x, void (*next)(struct transfer *x)
 	}
 	if (!x->error && !pr_shared_decode(x->blob, x->len, &table, &history))
 		x->error = -ENOMEM;
-	if (x->error)
+	if (x->error) {
+		atomic_store(&shared->unsure, true);
+		look_again(shared);
 		return false;
+	}
 	free(table);
 	free(shared->history.bytes);
 	shared->history = history;
@@ -729,8 +747,12 @@ void pr_shared_exchange(struct lu *lu, struct pr_shared **shared)
 
 bool pr_shared_is_current(const struct lu *lu)
 {
-	const struct pr_shared *shared = lu->pr ? lu->pr->shared : NULL;
+	struct pr_shared *shared = lu->pr ? lu->pr->shared : NULL;
 
+	if (shared && atomic_load(&shared->unsure)) {
+		look_again(shared);
+		return false;
+	}
 	return !shared || shared->ops->is_current(shared->handle);
 }
 

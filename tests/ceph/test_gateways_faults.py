@@ -9,9 +9,10 @@ import signal
 import time
 
 from ceph_cluster import Cluster
-from ceph_cluster.gateways import MIB, SHARED, Gateways
+from ceph_cluster.gateways import IQN, MIB, SHARED, Gateways
 from gateway import attach, wait_for
 from harness.process import freeze
+from harness.units import Unit
 from iscsi import scsi
 from iscsi.session import Session
 from reserving import (A, APTPL, B, CONFLICT, EA, OFFLINE, PREEMPT, PREEMPT_AND_ABORT, REGISTER, RESERVE, WE, WE_RO,
@@ -20,6 +21,32 @@ from reserving import (A, APTPL, B, CONFLICT, EA, OFFLINE, PREEMPT, PREEMPT_AND_
 
 def logs(gateways: Gateways) -> str:
     return "\n".join(f"{daemon.log()[-2000:]}\n----" for daemon in gateways.daemons)
+
+
+def test_a_change_that_failed_half_way(gateways: Gateways) -> None:
+    """It is at the cluster, but the other daemon hangs and may not be blocklisted: the command fails, and who made it goes
+    on by what there is now."""
+    with Cluster(auth="cephx") as own:
+        own.ceph("auth", "get-or-create", "client.weak", "mon", "allow r", "osd", "allow *", "-o", str(own.folder / "weak"))
+        image = own.image("half", 16 * MIB, SHARED)
+        for daemon in gateways.daemons:
+            new = ("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "--bstype", "rbd", "-b", image)
+            daemon.do(*new, "--bsopts", f"conf={own.conf};id=weak;keyring={own.folder / 'weak'}")
+        units = [Unit(daemon.host, daemon.port, IQN, tid=1) for daemon in gateways.daemons]
+        with units[0].login() as first, units[1].login() as second:
+            assert out(first, REGISTER, 0, A).good and out(second, REGISTER, 0, B).good
+            process = gateways.daemons[0].process
+            assert process is not None
+            freeze(process)
+            try:
+                assert not out(second, PREEMPT, B, A).good
+                assert "can't be blocklisted" in gateways.daemons[1].log()
+                wait_for(lambda: attention(second) == 0, "it isn't ready again: " + logs(gateways))
+                assert keys(second) == [B]
+            finally:
+                os.kill(process.pid, signal.SIGCONT)
+        for daemon in gateways.daemons:
+            daemon.do("--op", "delete", "--mode", "logicalunit", "--tid", "1", "--lun", "1")
 
 
 def test_the_daemon_of_the_holder_dies(gateways: Gateways, sessions: list[Session]) -> None:

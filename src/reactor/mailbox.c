@@ -39,14 +39,19 @@ void mailbox_destroy(struct reactor *reactor)
 
 void reactor_send(struct reactor *reactor, struct message *message)
 {
+	reactor_send_all(reactor, message, message);
+}
+
+void reactor_send_all(struct reactor *reactor, struct message *newest, struct message *oldest)
+{
 	struct mailbox *m = &reactor->mailbox;
 	struct message *head = atomic_load_explicit(&m->head, memory_order_relaxed);
 	uint64_t one = 1;
 
 	do {
-		message->next = head;
+		oldest->next = head;
 	} while (!atomic_compare_exchange_weak_explicit(
-	    &m->head, &head, message, memory_order_seq_cst, memory_order_relaxed));
+	    &m->head, &head, newest, memory_order_seq_cst, memory_order_relaxed));
 	/* sequentially consistent with mailbox_may_sleep(): either it sees the message or this sees
 	 * that it sleeps */
 	if (atomic_load(&m->sleeping) && atomic_exchange(&m->sleeping, false) &&

@@ -86,6 +86,8 @@ void reactor_defer(struct reactor *reactor, enum deferred_stage stage, struct de
 
 /* Any thread.  fn runs on the reactor, in the order in which one thread sent. */
 void reactor_send(struct reactor *reactor, struct message *message);
+/* The same for several: from the newest to the oldest by next. */
+void reactor_send_all(struct reactor *reactor, struct message *newest, struct message *oldest);
 
 /*
  * Runs fn(arg, reactor) on every reactor, then done(arg) on the calling one: when done runs, each

@@ -7,6 +7,11 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "reactor/reactor.h"
+
+#define SHORT_NS 30000u /* in the mean */
+#define SENT_TOGETHER 16u
+
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t more, ended;
@@ -21,8 +26,10 @@ static struct work_gate control_gate;
 void work_gate_init(struct work_gate *gate, unsigned limit)
 {
 	gate->limit = limit;
-	gate->running = gate->drainers = 0;
+	gate->running = gate->running_short = gate->drainers = 0;
+	gate->mean_ns = 0;
 	list_init(&gate->waiting);
+	list_init(&gate->waiting_short);
 	list_init(&gate->link);
 }
 
@@ -31,10 +38,17 @@ struct work_gate *workers_control_gate(void)
 	return &control_gate;
 }
 
+/* One thread is enough for those that are short. */
+static bool runs_short(const struct work_gate *gate)
+{
+	return !list_empty(&gate->waiting_short) && !gate->running_short;
+}
+
 /* A gate is on the list exactly while it has work that may run. */
 static void gate_update(struct work_gate *gate)
 {
-	bool runnable = !list_empty(&gate->waiting) && gate->running < gate->limit;
+	bool runnable =
+	    gate->running < gate->limit && (runs_short(gate) || !list_empty(&gate->waiting));
 
 	if (runnable && list_empty(&gate->link))
 		list_add_tail(&pool.gates, &gate->link);
@@ -42,17 +56,80 @@ static void gate_update(struct work_gate *gate)
 		list_del(&gate->link);
 }
 
-/* Takes the next job, of the gate that has waited longest; lock held. */
-static struct work *take(struct work_gate **gate)
-{
-	struct work_gate *g = list_pop(&pool.gates, struct work_gate, link);
-	struct work *w = list_pop(&g->waiting, struct work, link);
+/* What a thread is at. */
+struct running {
+	struct work_gate *gate;
+	struct work *work;
+	bool is_short;
+	bool is_timed;
+};
 
+/* Takes the next job, of the gate that has waited longest; lock held. */
+static bool take(struct running *r)
+{
+	struct work_gate *g;
+
+	if (list_empty(&pool.gates))
+		return false;
+	g = list_pop(&pool.gates, struct work_gate, link);
+	r->gate = g;
+	r->is_short = runs_short(g);
+	r->work = list_pop(r->is_short ? &g->waiting_short : &g->waiting, struct work, link);
+	r->is_timed = r->work->may_be_short;
 	g->running++;
+	g->running_short += r->is_short;
 	gate_update(g);
-	*gate = g;
-	return w;
+	return true;
 }
+
+static void put(const struct running *r, uint32_t ns)
+{
+	struct work_gate *g = r->gate;
+
+	g->running--;
+	g->running_short -= r->is_short;
+	if (r->is_timed)
+		g->mean_ns = g->mean_ns - g->mean_ns / 8 + ns / 8;
+	gate_update(g);
+	if (pool.stopping || g->drainers)
+		pthread_cond_broadcast(&pool.ended);
+}
+
+/* ---- what short jobs send ---- */
+
+static __thread struct {
+	bool collects;
+	unsigned count;
+	struct reactor *reactor;
+	struct message *newest, *oldest; /* by next */
+} outbox;
+
+static void outbox_send(void)
+{
+	if (!outbox.count)
+		return;
+	reactor_send_all(outbox.reactor, outbox.newest, outbox.oldest);
+	outbox.count = 0;
+}
+
+void workers_send(struct reactor *reactor, struct message *message)
+{
+	if (!outbox.collects) {
+		reactor_send(reactor, message);
+		return;
+	}
+	if (outbox.count && outbox.reactor != reactor)
+		outbox_send();
+	if (!outbox.count) {
+		outbox.reactor = reactor;
+		outbox.oldest = message;
+	}
+	message->next = outbox.newest;
+	outbox.newest = message;
+	outbox.count++;
+}
+
+/* ---- threads ---- */
 
 static void *worker(void *arg);
 
@@ -77,8 +154,60 @@ static void call_one(void)
 		start_thread();
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* Without the lock; how long it took, where that is asked. */
+static uint32_t run(const struct running *r)
+{
+	uint64_t begin = r->is_timed ? now_ns() : 0, took;
+
+	outbox.collects = r->is_short;
+	r->work->fn(r->work);
+	outbox.collects = false;
+	if (!r->is_timed)
+		return 0;
+	took = now_ns() - begin;
+	return took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+}
+
+/* Nothing that was sent waits while this thread sleeps, or is at something long. */
+static bool has_to_send(const struct running *r, bool taken)
+{
+	return outbox.count && (!taken || !r->is_short || outbox.count >= SENT_TOGETHER);
+}
+
+/* The next job; false: the pool stops.  Lock held. */
+static bool wait_for_job(struct running *r)
+{
+	for (;;) {
+		bool taken = take(r);
+
+		if (has_to_send(r, taken)) {
+			pthread_mutex_unlock(&pool.lock);
+			outbox_send();
+			pthread_mutex_lock(&pool.lock);
+			if (!taken)
+				continue; /* something may have come */
+		}
+		if (taken)
+			return true;
+		if (pool.stopping)
+			return false;
+		pool.idle++;
+		pthread_cond_wait(&pool.more, &pool.lock);
+		pool.idle--;
+	}
+}
+
 static void *worker(void *arg)
 {
+	struct running r;
 	sigset_t all;
 
 	(void)arg;
@@ -86,30 +215,18 @@ static void *worker(void *arg)
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
 	pthread_setname_np(pthread_self(), "worker");
 	pthread_mutex_lock(&pool.lock);
-	for (;;) {
-		struct work_gate *gate;
-		struct work *w;
+	while (wait_for_job(&r)) {
+		uint32_t ns;
 
-		while (list_empty(&pool.gates) && !pool.stopping) {
-			pool.idle++;
-			pthread_cond_wait(&pool.more, &pool.lock);
-			pool.idle--;
-		}
-		if (list_empty(&pool.gates))
-			break;
-		w = take(&gate);
 		/* who was called for that job may have been this very thread */
 		if (!list_empty(&pool.gates))
 			call_one();
 		pool.busy++;
 		pthread_mutex_unlock(&pool.lock);
-		w->fn(w);
+		ns = run(&r);
 		pthread_mutex_lock(&pool.lock);
 		pool.busy--;
-		gate->running--;
-		gate_update(gate);
-		if (pool.stopping || gate->drainers)
-			pthread_cond_broadcast(&pool.ended);
+		put(&r, ns);
 	}
 	pool.threads--;
 	pthread_cond_broadcast(&pool.ended);
@@ -121,7 +238,7 @@ void work_gate_drain(struct work_gate *gate)
 {
 	pthread_mutex_lock(&pool.lock);
 	gate->drainers++;
-	while (gate->running || !list_empty(&gate->waiting))
+	while (gate->running || !list_empty(&gate->waiting) || !list_empty(&gate->waiting_short))
 		pthread_cond_wait(&pool.ended, &pool.lock);
 	gate->drainers--;
 	pthread_mutex_unlock(&pool.lock);
@@ -161,11 +278,30 @@ unsigned workers_stop(unsigned timeout_ms)
 	return left;
 }
 
+/* Lock held. */
+static void add(struct work_gate *gate, struct work *work)
+{
+	bool is_short = work->may_be_short && gate->mean_ns < SHORT_NS;
+	bool was_on = !list_empty(&gate->link);
+
+	list_add_tail(is_short ? &gate->waiting_short : &gate->waiting, &work->link);
+	gate_update(gate);
+	/* of short ones the first calls somebody for all */
+	if (!list_empty(&gate->link) && (!is_short || !was_on))
+		call_one();
+}
+
 void workers_submit(struct work_gate *gate, struct work *work)
 {
 	pthread_mutex_lock(&pool.lock);
-	list_add_tail(&gate->waiting, &work->link);
-	gate_update(gate);
-	call_one();
+	add(gate, work);
+	pthread_mutex_unlock(&pool.lock);
+}
+
+void workers_submit_all(struct work_gate *gate, struct list *works)
+{
+	pthread_mutex_lock(&pool.lock);
+	while (!list_empty(works))
+		add(gate, list_pop(works, struct work, link));
 	pthread_mutex_unlock(&pool.lock);
 }

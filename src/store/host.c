@@ -25,6 +25,8 @@ struct store_channel {
 	bool open;
 	int error;
 	struct deferred turn_end;
+	struct deferred handing_over;
+	struct list to_workers; /* work of requests, until the end of the turn */
 };
 
 struct store {
@@ -181,6 +183,13 @@ static void run_turn_end(struct deferred *deferred)
 	c->store->module->descriptor.turn_end(c->store->handle, c->channel);
 }
 
+static void hand_over(struct deferred *deferred)
+{
+	struct store_channel *c = container_of(deferred, struct store_channel, handing_over);
+
+	workers_submit_all(&c->store->gate, &c->to_workers);
+}
+
 static void open_channel(void *arg, struct reactor *reactor)
 {
 	struct store *store = arg;
@@ -190,6 +199,9 @@ static void open_channel(void *arg, struct reactor *reactor)
 	c->store = store;
 	list_init(&c->turn_end.link);
 	c->turn_end.fn = run_turn_end;
+	list_init(&c->handing_over.link);
+	c->handing_over.fn = hand_over;
+	list_init(&c->to_workers);
 	if (store->empty)
 		return;
 	if (m->thread_model == TGT_BS_REACTOR && m->channel_open)
@@ -377,7 +389,7 @@ static void deliver(struct store_request *r)
 	if (reactor_self() == r->reactor)
 		reactor_defer(r->reactor, DEFER_WORK, &r->deferred);
 	else
-		reactor_send(r->reactor, &r->message);
+		workers_send(r->reactor, &r->message);
 }
 
 /* Marks it as completed; what the state was.  While its reactor is in submit() nothing else writes
@@ -456,9 +468,14 @@ void store_request_init(struct store_request *r, enum tgt_bs_op op, void *module
 /* The flag is set before the request is a worker's: store_cancel() reads it. */
 static void to_worker(struct store_request *r)
 {
+	struct store_channel *c = &r->store->channels[reactor_id(r->reactor)];
+
 	r->bs.flags |= TGT_BS_REQ_MAY_BLOCK;
 	r->work.fn = submit_on_worker;
-	workers_submit(&r->store->gate, &r->work);
+	/* into the page cache, if there is one: what they take tells */
+	r->work.may_be_short = r->bs.op == TGT_BS_WRITE && !(r->bs.flags & TGT_BS_REQ_FUA);
+	list_add_tail(&c->to_workers, &r->work.link);
+	reactor_defer(r->reactor, DEFER_SUBMIT, &c->handing_over);
 }
 
 void store_submit(struct store *store, struct store_request *r)

@@ -55,7 +55,7 @@ static void wait_for(unsigned count)
 static void a_gate_caps_its_share(void **state)
 {
 	struct work_gate gate;
-	struct work jobs[24];
+	struct work jobs[24] = {0};
 
 	(void)state;
 	assert_int_equal(workers_start(8), 0);
@@ -72,7 +72,7 @@ static void a_gate_caps_its_share(void **state)
 static void a_hung_gate_leaves_the_others_alone(void **state)
 {
 	struct work_gate dead, alive;
-	struct work hung[8], job = {.fn = quick};
+	struct work hung[8] = {0}, job = {.fn = quick};
 
 	(void)state;
 	atomic_store(&ended, 0);
@@ -116,12 +116,73 @@ static void a_sleeper_is_called_for_one_job_only(void **state)
 	}
 }
 
+/* All of them at once: while they are short one thread is enough, and nothing else waits for it. */
+static void short_jobs_share_a_thread(void **state)
+{
+	struct work_gate gate;
+	struct work jobs[24] = {0}, other = {.fn = quick};
+	struct list all = LIST_INIT(all);
+
+	(void)state;
+	atomic_store(&ended, 0);
+	assert_int_equal(workers_start(8), 0);
+	work_gate_init(&gate, GATE);
+	pthread_mutex_lock(&block);
+	for (unsigned i = 0; i < 24; i++) {
+		jobs[i] = (struct work){.fn = hang, .may_be_short = true};
+		list_add_tail(&all, &jobs[i].link);
+	}
+	workers_submit_all(&gate, &all);
+	assert_true(list_empty(&all));
+	for (int i = 0; i < 20; i++) {
+		usleep(1000);
+		assert_true(gate.running_short <= 1);
+	}
+	workers_submit(&gate, &other);
+	wait_for(1);
+	pthread_mutex_unlock(&block);
+	wait_for(25);
+	assert_int_equal(workers_stop(5000), 0);
+}
+
+static void slow(struct work *work)
+{
+	(void)work;
+	usleep(2000);
+	atomic_fetch_add(&ended, 1);
+}
+
+/* Their duration tells: those that aren't short have threads of their own, until they are again. */
+static void what_is_not_short_spreads(void **state)
+{
+	struct work_gate gate;
+	struct work jobs[24] = {0};
+
+	(void)state;
+	atomic_store(&ended, 0);
+	atomic_store(&most, 0);
+	assert_int_equal(workers_start(8), 0);
+	work_gate_init(&gate, GATE);
+	jobs[0] = (struct work){.fn = slow, .may_be_short = true};
+	workers_submit(&gate, &jobs[0]);
+	wait_for(1);
+	for (unsigned i = 0; i < 24; i++) {
+		jobs[i] = (struct work){.fn = busy, .may_be_short = true};
+		workers_submit(&gate, &jobs[i]);
+	}
+	wait_for(25);
+	assert_int_equal(atomic_load(&most), GATE);
+	assert_int_equal(workers_stop(5000), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_gate_caps_its_share),
 	    cmocka_unit_test(a_hung_gate_leaves_the_others_alone),
 	    cmocka_unit_test(a_sleeper_is_called_for_one_job_only),
+	    cmocka_unit_test(short_jobs_share_a_thread),
+	    cmocka_unit_test(what_is_not_short_spreads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,7 +200,10 @@ static unsigned int usable_cpus(void)
 
 static int start_threads(const struct daemon_options *o)
 {
-	int rc = reactors_start(o->reactors ? o->reactors : usable_cpus(), REACTOR_BUFFER_BYTES);
+	int rc;
+
+	reactors_poll(o->poll_us);
+	rc = reactors_start(o->reactors ? o->reactors : usable_cpus(), REACTOR_BUFFER_BYTES);
 
 	if (!rc)
 		rc = workers_start(o->io_threads);

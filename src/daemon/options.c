@@ -14,9 +14,10 @@
 
 #define DEFAULT_IO_THREADS 16
 #define MAX_IO_THREADS 1024
+#define MAX_POLL_US 10000
 
 /* Options without a short form. */
-enum { OPT_ISCSI = 256, OPT_THREADS, OPT_STORE_DIR, OPT_STATE_DIR, OPT_CONFIG };
+enum { OPT_ISCSI = 256, OPT_THREADS, OPT_POLL, OPT_STORE_DIR, OPT_STATE_DIR, OPT_CONFIG };
 
 static const struct option long_options[] = {
     {"foreground", no_argument, NULL, 'f'},
@@ -24,6 +25,7 @@ static const struct option long_options[] = {
     {"control-port", required_argument, NULL, 'C'},
     {"nr_iothreads", required_argument, NULL, 't'},
     {"threads", required_argument, NULL, OPT_THREADS},
+    {"poll-us", required_argument, NULL, OPT_POLL},
     {"pid-file", required_argument, NULL, 'p'},
     {"iscsi", required_argument, NULL, OPT_ISCSI},
     {"backing-store-dir", required_argument, NULL, OPT_STORE_DIR},
@@ -48,6 +50,8 @@ static void print_help(void)
 	       "                           before it), nop_interval=SECONDS, nop_count=N; may be\n"
 	       "                           repeated\n"
 	       "      --threads N          event loop threads (one for each CPU)\n"
+	       "      --poll-us N          event loops look for new work for up to N microseconds\n"
+	       "                           before they sleep, while it comes that fast (0)\n"
 	       "  -t, --nr_iothreads N     worker threads, for I/O that blocks (%d)\n"
 	       "      --backing-store-dir DIR  load the backing stores from DIR, not from\n"
 	       "                           %s\n"
@@ -181,6 +185,8 @@ static int take(struct daemon_options *o, int letter, char *value)
 		return take_number("-t", value, 1, MAX_IO_THREADS, &o->io_threads);
 	case OPT_THREADS:
 		return take_number("--threads", value, 1, REACTOR_MAX, &o->reactors);
+	case OPT_POLL:
+		return take_number("--poll-us", value, 0, MAX_POLL_US, &o->poll_us);
 	case 'd':
 		status = take_number("-d", value, 0, INT_MAX, &level);
 		o->debug = status < 0 && level;

@@ -14,6 +14,7 @@ struct daemon_options {
 	bool syslog;     /* log there: -D, or in the background */
 	bool debug;
 	unsigned int control_port, io_threads;
+	unsigned int poll_us;       /* event loops, before they sleep */
 	unsigned int reactors;      /* 0: one for each CPU that the daemon may run on */
 	const char *config;         /* or NULL */
 	const char *pid_file;       /* or NULL */

@@ -27,12 +27,18 @@ struct reactor {
 	struct timer_heap timers;
 	struct bufpool *pool;
 	pthread_t thread;
+	unsigned poll_us; /* before it sleeps, now */
 	struct mailbox mailbox;
 	atomic_bool quit;
 } __attribute__((aligned(64)));
 
 int mailbox_init(struct reactor *reactor);
 void mailbox_destroy(struct reactor *reactor);
+static inline bool mailbox_is_empty(const struct reactor *reactor)
+{
+	return !atomic_load_explicit(&reactor->mailbox.head, memory_order_relaxed);
+}
+
 /* Runs what has arrived; true when there was something. */
 bool mailbox_run(struct reactor *reactor);
 /* Announces that the reactor will sleep; false when a message has arrived meanwhile. */

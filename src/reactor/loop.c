@@ -21,12 +21,17 @@ static unsigned nr_reactors;
 /* Asked for with every request; libtgt.so is there from the start, so that needs no call. */
 static __thread struct reactor *self __attribute__((tls_model("initial-exec")));
 
-static uint64_t clock_ms(void)
+static uint64_t clock_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t clock_ms(void)
+{
+	return clock_ns() / 1000000;
 }
 
 unsigned reactors_count(void)
@@ -144,15 +149,64 @@ static void dispatch(struct epoll_event *events, int count)
 	turn_count = turn_next = 0;
 }
 
+/* ---- waiting ---- */
+
+static unsigned poll_max_us;
+
+void reactors_poll(unsigned max_us)
+{
+	poll_max_us = max_us;
+}
+
+/* A sleep that was so short that it costs less to look for its end all the time: the next ones are
+ * polled for twice as long, else half as long, down to nothing.  Who is idle thus sleeps. */
+static void adapt_poll(struct reactor *reactor, uint64_t slept_ns)
+{
+	if (slept_ns >= 2000ull * poll_max_us) { /* with the waking up */
+		reactor->poll_us /= 2;
+		return;
+	}
+	reactor->poll_us = reactor->poll_us ? reactor->poll_us * 2 : 1 + poll_max_us / 8;
+	if (reactor->poll_us > poll_max_us)
+		reactor->poll_us = poll_max_us;
+}
+
+/* Something came while it was looked for. */
+static bool poll_for(struct reactor *reactor, struct epoll_event *events, int *count)
+{
+	uint64_t end = clock_ns() + 1000ull * reactor->poll_us;
+
+	do {
+		*count = epoll_wait(reactor->epoll_fd, events, EVENTS_A_TURN, 0);
+		if (*count || !mailbox_is_empty(reactor))
+			return true;
+	} while (clock_ns() < end);
+	return false;
+}
+
+static int wait_for_events(struct reactor *reactor, struct epoll_event *events, int timeout)
+{
+	uint64_t begin;
+	int count;
+
+	if (timeout && reactor->poll_us && poll_for(reactor, events, &count))
+		return count;
+	if (timeout && !mailbox_may_sleep(reactor))
+		timeout = 0;
+	if (!timeout || !poll_max_us)
+		return epoll_wait(reactor->epoll_fd, events, EVENTS_A_TURN, timeout);
+	begin = clock_ns();
+	count = epoll_wait(reactor->epoll_fd, events, EVENTS_A_TURN, timeout);
+	adapt_poll(reactor, clock_ns() - begin);
+	return count;
+}
+
 static void turn(struct reactor *reactor, bool busy)
 {
 	struct epoll_event events[EVENTS_A_TURN];
 	int timeout = busy ? 0 : timers_timeout(reactor);
-	int count;
+	int count = wait_for_events(reactor, events, timeout);
 
-	if (timeout && !mailbox_may_sleep(reactor))
-		timeout = 0;
-	count = epoll_wait(reactor->epoll_fd, events, EVENTS_A_TURN, timeout);
 	reactor->now_ms = clock_ms();
 	if (count < 0 && errno != EINTR) {
 		log_err("epoll_wait on reactor %u: %s", reactor->id, strerror(errno));

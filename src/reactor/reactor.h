@@ -51,6 +51,10 @@ struct deferred {
 
 enum deferred_stage { DEFER_WORK, DEFER_SUBMIT, DEFER_FLUSH, DEFER_STAGES };
 
+/* For how long at most a reactor looks for events before it sleeps, while they come that soon; 0:
+ * not at all.  Before reactors_start(). */
+void reactors_poll(unsigned max_us);
+
 /* Starts count reactors; number 0 is the calling thread, which enters its loop by reactor_run().
  * The others' threads start at once.  buffer_bytes bounds each one's bufpool.  0 or -errno. */
 int reactors_start(unsigned count, size_t buffer_bytes);

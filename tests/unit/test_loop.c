@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "reactor/reactor.h"
@@ -61,6 +62,14 @@ static void run_for(uint32_t ms)
 	reactor_run(reactor_self());
 }
 
+static int start_polling(void **state)
+{
+	(void)state;
+	trace[0] = 0;
+	reactors_poll(1000);
+	return reactors_start(3, 0);
+}
+
 static int start(void **state)
 {
 	(void)state;
@@ -73,6 +82,12 @@ static int stop(void **state)
 	(void)state;
 	reactors_stop();
 	return 0;
+}
+
+static int stop_polling(void **state)
+{
+	reactors_poll(0);
+	return stop(state);
 }
 
 static void stages_run_in_order(void **state)
@@ -216,6 +231,25 @@ static void an_unwatched_fd_is_not_called_again(void **state)
 	close(pb[1]);
 }
 
+static uint64_t cpu_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* What comes quickly is polled for, and then that ends. */
+static void who_is_idle_sleeps(void **state)
+{
+	uint64_t before;
+
+	no_wakeup_is_lost(state);
+	before = cpu_ms();
+	run_for(300);
+	assert_true(cpu_ms() - before < 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +258,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_visit_reaches_every_reactor, start, stop),
 	    cmocka_unit_test_setup_teardown(no_wakeup_is_lost, start, stop),
 	    cmocka_unit_test_setup_teardown(an_unwatched_fd_is_not_called_again, start, stop),
+	    cmocka_unit_test_setup_teardown(no_wakeup_is_lost, start_polling, stop_polling),
+	    cmocka_unit_test_setup_teardown(an_unwatched_fd_is_not_called_again, start_polling,
+					    stop_polling),
+	    cmocka_unit_test_setup_teardown(who_is_idle_sleeps, start_polling, stop_polling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

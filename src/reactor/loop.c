@@ -121,13 +121,14 @@ static bool run_stage(struct reactor *reactor, enum deferred_stage stage)
 	return true;
 }
 
-/* Earlier stages first, again after each later one, since that may have made new work.  Bounded, so
- * that tasks that keep each other busy don't keep the sockets waiting. */
+/* Earlier stages first, again after each later one, since that may have made new work; messages,
+ * too, before anything leaves: what a reactor asks of itself takes no turn for each step.  Bounded,
+ * so that tasks that keep each other busy don't keep the sockets waiting. */
 static bool run_deferred(struct reactor *reactor)
 {
 	for (int rounds = 0; rounds < 16; rounds++) {
-		if (!run_stage(reactor, DEFER_WORK) && !run_stage(reactor, DEFER_SUBMIT) &&
-		    !run_stage(reactor, DEFER_FLUSH))
+		if (!run_stage(reactor, DEFER_WORK) && !mailbox_run(reactor) &&
+		    !run_stage(reactor, DEFER_SUBMIT) && !run_stage(reactor, DEFER_FLUSH))
 			return false;
 	}
 	run_stage(reactor, DEFER_SUBMIT);

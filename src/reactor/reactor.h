@@ -4,9 +4,10 @@
  * owns is touched on its own thread only.  Other threads reach it by messages.
  *
  * One turn of the loop: wait for events, run their callbacks, timers, messages; then the three
- * deferred lists until all are empty, in this order: WORK (tasks that became ready, completions),
- * SUBMIT (stores hand over what was queued, in one syscall), FLUSH (connections send what is ready,
- * in one syscall).  So whatever became ready in a turn leaves together.
+ * deferred lists until all are empty, in this order: WORK (tasks that became ready, completions;
+ * then messages that have come meanwhile), SUBMIT (stores hand over what was queued, in one
+ * syscall), FLUSH (connections send what is ready, in one syscall).  So whatever became ready in a
+ * turn leaves together.
  */
 #ifndef TGT_REACTOR_REACTOR_H
 #define TGT_REACTOR_REACTOR_H

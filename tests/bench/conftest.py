@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "conformance"), str(TESTS / "management")]
+sys.path[:0] = [str(TESTS / "conformance"), str(TESTS / "management"), str(TESTS / "bench")]
 
 from daemons import BUILD, Tgtd  # noqa: E402
 

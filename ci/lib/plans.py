@@ -104,6 +104,7 @@ def checks(plan):
     plan.unit("plain")
     plan.unit("asan")
     plan.unit("tsan")
+    plan.add("bench-guard", ["tests/bench/guard", "--build", build_dir("plain")], after=["build-plain"], cores=2, timeout=300)
     for folder in suites():
         plan.suite(folder)
     plan.conformance("plain", ["--module", os.path.join(build_dir("plain"), "tests/bs_example.so"), "--smoke"], "example")

@@ -115,10 +115,10 @@ class Daemon:
         self.log.close()
 
 
-def tgtd(build: Path, work: Path, *options: str, cpu: int | None = TARGET_CPU) -> Daemon:
-    """Ours, with one event loop."""
+def tgtd(build: Path, work: Path, *options: str, cpu: int | None = TARGET_CPU, under: Sequence[str] = ()) -> Daemon:
+    """Ours, with one event loop; under another program, if that is given."""
     state = tempfile.mkdtemp(dir=work)
-    return Daemon("tgt", [str(build / "tgtd"), "--threads", "1", "--backing-store-dir", str(build / "backing-store"),
+    return Daemon("tgt", [*under, str(build / "tgtd"), "--threads", "1", "--backing-store-dir", str(build / "backing-store"),
                           "--state-dir", state, *options], str(build / "tgtadm"), work, {}, cpu)
 
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A file or a block device as a disk: what rdwr and aio have in common. */
+/* A file or a block device as a disk: what rdwr, aio and uring have in common. */
 #ifndef TGT_BACKING_STORE_COMMON_FILE_H
 #define TGT_BACKING_STORE_COMMON_FILE_H
 
@@ -9,7 +9,7 @@
 
 #include <tgt/backing-store.h>
 
-/* What both can do on a file, by file_execute() where nothing better is at hand. */
+/* What they can do on a file, by file_execute() where nothing better is at hand. */
 #define FILE_CAPABILITIES                                                                          \
 	(TGT_BS_CAN_WRITE | TGT_BS_CAN_FLUSH | TGT_BS_CAN_FUA | TGT_BS_CAN_DISCARD |               \
 	 TGT_BS_CAN_WRITE_ZEROES | TGT_BS_CAN_BLOCK_STATUS | TGT_BS_NEEDS_PATH)
@@ -54,6 +54,14 @@ void file_execute(struct file *file, struct tgt_bs_request *request);
 
 /* BLOCK_STATUS alone, see there.  Blocks. */
 void file_block_status(struct file *file, struct tgt_bs_request *request);
+
+/* Set the request's result, and tell the operator: done bytes are through, and then there was error
+ * (a positive errno).  synced: the write was to be on stable storage when it returns.  Any thread.
+ */
+void file_fail(struct file *file, struct tgt_bs_request *request, uint64_t done, int error);
+void file_fail_write(struct file *file, struct tgt_bs_request *request, uint64_t done, int error,
+		     bool synced);
+void file_fail_flush(struct file *file, struct tgt_bs_request *request, int error);
 
 /* Tells the operator that the request met error (a positive errno); not more than a line in ten
  * seconds.  Any thread. */

@@ -42,13 +42,13 @@ static void advance(struct cursor *cursor, size_t bytes)
 	cursor->skip = bytes;
 }
 
-static void end_with(struct file *file, struct tgt_bs_request *request, uint64_t done, int error)
+void file_fail(struct file *file, struct tgt_bs_request *request, uint64_t done, int error)
 {
 	status_set_errno(request, done, error);
 	file_report(file, request, error);
 }
 
-static void flush_failed(struct file *file, struct tgt_bs_request *request, int error)
+void file_fail_flush(struct file *file, struct tgt_bs_request *request, int error)
 {
 	/* fsync(2): reported once, and which writes were lost is not known */
 	request->status = TGT_BS_ERR_FLUSH;
@@ -63,7 +63,7 @@ static bool sync_file(struct file *file, struct tgt_bs_request *request)
 		rc = fdatasync(file->fd);
 	} while (rc < 0 && errno == EINTR);
 	if (rc < 0)
-		flush_failed(file, request, errno);
+		file_fail_flush(file, request, errno);
 	return rc == 0;
 }
 
@@ -86,7 +86,7 @@ static void do_read(struct file *file, struct tgt_bs_request *request)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			end_with(file, request, done, errno);
+			file_fail(file, request, done, errno);
 			return;
 		}
 		done += (uint64_t)n;
@@ -123,13 +123,13 @@ static int write_vector(struct file *file, struct cursor *cursor, uint64_t offse
 
 /* With RWF_DSYNC through the page cache, an EIO may be that of earlier writes, reported here once
  * and never again: the same as a failed flush. */
-static void write_failed(struct file *file, struct tgt_bs_request *request, uint64_t done,
-			 int error, bool synced)
+void file_fail_write(struct file *file, struct tgt_bs_request *request, uint64_t done, int error,
+		     bool synced)
 {
 	if (error == EIO && synced && !file->direct)
-		flush_failed(file, request, error);
+		file_fail_flush(file, request, error);
 	else
-		end_with(file, request, done, error);
+		file_fail(file, request, done, error);
 }
 
 static void do_write(struct file *file, struct tgt_bs_request *request)
@@ -147,7 +147,7 @@ static void do_write(struct file *file, struct tgt_bs_request *request)
 		error = write_vector(file, &cursor, request->offset, request->length, 0, &done);
 	}
 	if (error)
-		write_failed(file, request, done, error, flags || file->sync);
+		file_fail_write(file, request, done, error, flags || file->sync);
 	else if (fua && !flags)
 		sync_file(file, request);
 }
@@ -220,7 +220,7 @@ static void do_zero(struct file *file, struct tgt_bs_request *request, bool deal
 	if (try_next(error))
 		error = write_zeroes(file, request->offset, request->length, &done);
 	if (error)
-		end_with(file, request, done, error);
+		file_fail(file, request, done, error);
 	/* O_DSYNC speaks of writes; not every file system extends it to fallocate() */
 	else if (file->sync || (request->flags & TGT_BS_REQ_FUA))
 		sync_file(file, request);

@@ -66,8 +66,7 @@ unsigned int fault_max_in_flight(void)
 	return plan.max_in_flight;
 }
 
-/* Counts the call; true when the fault hits it. */
-static bool hit(enum fault_call call, int flags, int command, struct fault *fault)
+bool fault_hit(enum fault_call call, int flags, int command, struct fault *fault)
 {
 	bool hits;
 
@@ -84,6 +83,12 @@ static bool hit(enum fault_call call, int flags, int command, struct fault *faul
 	}
 	pthread_mutex_unlock(&plan.lock);
 	return hits;
+}
+
+void fault_held(unsigned int requests)
+{
+	if (requests > plan.max_in_flight)
+		plan.max_in_flight = requests;
 }
 
 /* Cuts the vector down to limit bytes. */
@@ -106,7 +111,7 @@ static ssize_t transfer(enum fault_call call, long number, int fd, const struct 
 	struct iovec shorter[MAX_IOV];
 	struct fault fault;
 
-	if (hit(call, flags, 0, &fault)) {
+	if (fault_hit(call, flags, 0, &fault)) {
 		if (fault.error) {
 			errno = fault.error;
 			return -1;
@@ -122,7 +127,7 @@ EXPORTED ssize_t pread(int fd, void *buf, size_t length, off_t offset)
 {
 	struct fault fault;
 
-	if (hit(FAULT_PREAD, 0, 0, &fault) && fault.error) {
+	if (fault_hit(FAULT_PREAD, 0, 0, &fault) && fault.error) {
 		errno = fault.error;
 		return -1;
 	}
@@ -148,7 +153,7 @@ static bool fails(enum fault_call call, int flags)
 {
 	struct fault fault;
 
-	if (!hit(call, flags, 0, &fault))
+	if (!fault_hit(call, flags, 0, &fault))
 		return false;
 	errno = fault.error;
 	return true;
@@ -194,7 +199,7 @@ EXPORTED int io_submit(io_context_t context, long count, struct iocb **iocbs)
 	struct fault fault;
 	int rc;
 
-	if (hit(FAULT_IO_SUBMIT, iocbs[0]->aio_rw_flags, iocbs[0]->aio_lio_opcode, &fault)) {
+	if (fault_hit(FAULT_IO_SUBMIT, iocbs[0]->aio_rw_flags, iocbs[0]->aio_lio_opcode, &fault)) {
 		if (fault.error)
 			return -fault.error;
 		if (fault.limit && count > (long)fault.limit)
@@ -203,8 +208,7 @@ EXPORTED int io_submit(io_context_t context, long count, struct iocb **iocbs)
 	rc = result(syscall(SYS_io_submit, context, count, iocbs));
 	if (rc > 0) {
 		plan.in_flight += (unsigned int)rc;
-		if (plan.in_flight > plan.max_in_flight)
-			plan.max_in_flight = plan.in_flight;
+		fault_held(plan.in_flight);
 	}
 	return rc;
 }
@@ -217,7 +221,7 @@ EXPORTED int io_getevents(io_context_t context, long min, long count, struct io_
 
 	for (int i = 0; i < n; i++) {
 		plan.in_flight--;
-		if (!hit(FAULT_IO_EVENT, 0, 0, &fault))
+		if (!fault_hit(FAULT_IO_EVENT, 0, 0, &fault))
 			continue;
 		if (fault.error)
 			events[i].res = (unsigned long)-fault.error;

@@ -8,6 +8,7 @@
 #ifndef TGT_TEST_FAULTS_H
 #define TGT_TEST_FAULTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum fault_call {
@@ -22,6 +23,10 @@ enum fault_call {
 	FAULT_IO_SETUP,
 	FAULT_IO_SUBMIT, /* error: of the call; limit: iocbs taken of one batch */
 	FAULT_IO_EVENT,  /* error: of the request; limit: bytes it moved */
+	/* faults_uring.c */
+	FAULT_URING_SETUP,
+	FAULT_URING_ENTER, /* error: of the call; limit: requests taken by one call */
+	FAULT_URING_CQE,   /* error: of the request; limit: bytes it moved */
 	FAULT_CALLS
 };
 
@@ -31,7 +36,9 @@ struct fault {
 	unsigned int times; /* calls that it then hits; 0: all */
 	size_t limit;       /* moves no more bytes than that; 0: no limit */
 	int only_flags;     /* hits only calls with all these RWF_, FALLOC_FL_ flags (0: any) */
-	int command; /* IO_SUBMIT: hits only batches that start with that command + 1 (0: any) */
+	/* IO_SUBMIT: hits only batches that start with that command + 1; URING_CQE: only requests
+	 * of that opcode + 1 (0: any) */
+	int command;
 };
 
 void fault_set(enum fault_call call, struct fault fault);
@@ -40,7 +47,13 @@ void fault_clear(void);
 unsigned int fault_count(enum fault_call call);
 /* Flags of the last such call: RWF_, FALLOC_FL_; of the last iocb submitted. */
 int fault_last_flags(enum fault_call call);
-/* Largest number of requests that the kernel held for one aio context since the last clear. */
+/* Largest number of requests that the kernel held for one aio context or ring since the last clear.
+ */
 unsigned int fault_max_in_flight(void);
+
+/* For those who stand in front of other libraries.  Counts the call; true when *fault hits it. */
+bool fault_hit(enum fault_call call, int flags, int command, struct fault *fault);
+/* The kernel now holds so many requests. */
+void fault_held(unsigned int requests);
 
 #endif

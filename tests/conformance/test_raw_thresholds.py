@@ -21,7 +21,7 @@ AVAILABLE, USED = 1, 2  # resources, and the parameters of the log page
 FIRST_OF = {AVAILABLE: 0, USED: 2}  # descriptors of the mode page
 SOFT_THRESHOLD_REACHED = 0x3807
 PATIENCE = 10.0
-TELL = ("rdwr", "aio")  # of the project's stores, those that tell what is allocated
+TELL = ("rdwr", "aio", "uring")  # of the project's stores, those that tell what is allocated
 
 
 def resources(session: Session) -> dict[int, int]:

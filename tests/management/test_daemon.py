@@ -232,7 +232,7 @@ class Writer(threading.Thread):
             self.session.connection.close()
 
 
-@pytest.mark.parametrize("store", ["rdwr", "aio"])
+@pytest.mark.parametrize("store", ["rdwr", "aio", "uring"])
 def test_end_under_io(start, image, store):
     """SIGTERM with writes under way: exit 0, and what was acknowledged is in the file."""
     daemon = start()

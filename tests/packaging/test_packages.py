@@ -8,7 +8,8 @@ import trees
 
 # The core's libraries, as Debian 12 names their packages.
 CORE_NEEDS = {"libc6", "libssl3", "libisal2", "libjansson4"}
-STORE_NEEDS = {"aio": {"libaio1"}, "rbd": {"librados2", "librbd1"}, "ssc": {"libisal2", "libssl3", "libzstd1"}}
+STORE_NEEDS = {"aio": {"libaio1"}, "rbd": {"librados2", "librbd1"}, "ssc": {"libisal2", "libssl3", "libzstd1"},
+               "uring": {"liburing2"}}
 
 
 def field(package, name):

@@ -85,7 +85,7 @@ static const char *own_directory(const char *name)
 
 static void own_modules_load(void **state)
 {
-	static const char *const names[] = {"null", "rdwr", "aio"};
+	static const char *const names[] = {"null", "rdwr", "aio", "uring"};
 
 	(void)state;
 	assert_true(store_load_directory(TGT_BUILD_DIR "/backing-store", &host) > 0);

@@ -5,9 +5,9 @@
  * It is made by the first request: most reactors never serve a given logical unit.
  *
  * A request waits in the queue until turn_end(), or until the ring has room for it.  One system
- * call then hands over all that wait, and takes what has ended; what could be done at once (a read
- * that the page cache has) has ended when it returns.  Between two such calls the submission ring
- * is empty, so that what waits can be cancelled.
+ * call then hands over all that wait; what could be done at once (a read that the page cache has)
+ * has ended when it returns.  What ends later makes the ring readable, and is taken from it without
+ * a call.  Between two calls the submission ring is empty, so that what waits can be cancelled.
  */
 #include "uring.h"
 
@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-
-#include "../common/status.h"
 
 #define RETRY_MS 1
 

@@ -70,6 +70,17 @@ def test_the_page_is_one_file(measured):
     assert len(top.findall(".//svg")) >= 6 and len(top.findall(".//tr")) == 3
 
 
+def test_what_the_file_gives_stands_beside_direct_io(tmp_path):
+    """fio's own figures for the same file and depth; the other target isn't asked for, and has no row."""
+    compare("--cases", "uring direct 4 KiB read", "--json", tmp_path / "json")
+    found = json.loads((tmp_path / "json").read_text())
+    assert found["targets"] == ["tgt", "fio"] and len(found["cases"]) == 1
+    fio = found["cases"][0]["fio"]
+    assert fio["iops"] > 100 and 0.1 < fio["cpu_us"] < 1e4
+    assert fio["mb_per_second"] == pytest.approx(fio["iops"] * 4096 / 1e6, rel=0.02)
+    assert 0 < fio["p50_us"] <= fio["p99_us"] <= fio["p999_us"]
+
+
 def test_footprint():
     out = compare("--cases", "footprint")
     idle, start, session, lun = (float(word.replace(",", "")) for word in out.splitlines()[-1].split("|")[3:7])

@@ -698,8 +698,7 @@ static void what_a_worker_has_is_not_cancelled(void **state)
 	atomic_store(&go_on, false);
 	blocks = true;
 	start_rw(&task, ATTR_SIMPLE, true, 0);
-	while (!atomic_load_explicit(&on_worker, memory_order_relaxed))
-		usleep(1000);
+	run_until(atomic_load_explicit(&on_worker, memory_order_relaxed));
 	scsi_task_abort(&task.scsi);
 	assert_int_equal(cancelled, 1);
 	assert_false(task.done);

@@ -251,7 +251,7 @@ static void take_answers(struct session *s)
 	pdu_taken(s, at);
 }
 
-static void wait_for_answers(void)
+static void wait_for_answers(struct session *sessions)
 {
 	struct timespec ts = {.tv_nsec = NOBODY_WAITS};
 	uint64_t now;
@@ -263,6 +263,8 @@ static void wait_for_answers(void)
 			ts.tv_nsec =
 			    due <= now ? SPIN : NOBODY_WAITS; /* due, but there is no room */
 	}
+	for (unsigned i = 0; i < opt.sessions; i++)
+		session_wake_at(&sessions[i]);
 	if (ppoll(fds, opt.sessions, &ts, NULL) < 0)
 		die("poll");
 }
@@ -281,7 +283,7 @@ static void turn(struct session *sessions)
 			take_answers(s);
 		fds[i].events = (short)((s->stalled ? 0 : POLLIN) | (s->out_len ? POLLOUT : 0));
 	}
-	wait_for_answers();
+	wait_for_answers(sessions);
 	for (unsigned i = 0; i < opt.sessions; i++) {
 		if (fds[i].revents && !sessions[i].stalled && session_receive(&sessions[i]))
 			take_answers(&sessions[i]);

@@ -27,7 +27,8 @@ uint64_t now_ns(void)
 void session_flush(struct session *s)
 {
 	while (s->out_sent < s->out_len) {
-		ssize_t n = send(s->fd, s->out + s->out_sent, s->out_len - s->out_sent,
+		size_t left = s->out_len - s->out_sent;
+		ssize_t n = send(s->fd, s->out + s->out_sent, left < SEND_MAX ? left : SEND_MAX,
 				 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EAGAIN)
@@ -51,6 +52,17 @@ bool session_receive(struct session *s)
 		die("recv");
 	s->in_len += (size_t)n;
 	return true;
+}
+
+void session_wake_at(struct session *s)
+{
+	size_t left = s->skip > LARGE_SEGMENT ? s->skip : 1;
+	int bytes = (int)(left < MAX_RECV_DATA ? left : MAX_RECV_DATA);
+
+	if (bytes == s->wake_at)
+		return;
+	s->wake_at = bytes;
+	setsockopt(s->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
 void session_wait(struct session *s)

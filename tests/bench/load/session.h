@@ -13,6 +13,9 @@
 #define DIGEST_LEN 4
 #define IN_SIZE (1u << 20)
 #define MAX_RECV_DATA (256u << 10) /* what we declare: a whole PDU fits into the buffer */
+#define LARGE_SEGMENT (16u << 10)
+/* a longer send() keeps the CPU from another load for a millisecond */
+#define SEND_MAX (128u << 10)
 #define MAX_BURST (1u << 20)
 #define FIRST_BURST (64u << 10)
 #define IMMEDIATE 8192u
@@ -35,6 +38,7 @@ struct session {
 	uint32_t cmdsn, expstatsn, maxcmdsn;
 	uint8_t *in;
 	size_t in_len, skip; /* skip: bytes of a data segment still to be passed over */
+	int wake_at;         /* SO_RCVLOWAT; 0: never set */
 	bool whole;          /* PDUs are wanted with their data, instead of passing over these */
 	bool stalled;        /* an R2T waits for room in what is to be sent */
 	/* the command whose last Data-In is being passed over: its tag is the target's until all of
@@ -59,6 +63,9 @@ void session_open(struct session *s, unsigned number);
 /* Sends what can be sent, and takes what came; false if nothing did. */
 void session_flush(struct session *s);
 bool session_receive(struct session *s);
+/* Before a sleep: amid a long data segment that is passed over, only its end is worth waking up
+ * for, as for an initiator in a kernel, which copies while it is interrupted. */
+void session_wake_at(struct session *s);
 /* Both, until all is sent, or something came. */
 void session_wait(struct session *s);
 

@@ -14,6 +14,8 @@
 
 #include "../common/file.h"
 
+#define INLINE_MAX (1u << 20) /* longer ones would keep the reactor for a millisecond */
+
 struct rdwr {
 	struct file file;
 	atomic_bool no_nowait; /* the file answered EOPNOTSUPP */
@@ -64,7 +66,7 @@ static bool read_cached(struct rdwr *rdwr, const struct tgt_bs_request *request)
 	ssize_t n;
 
 	if (atomic_load_explicit(&rdwr->no_nowait, memory_order_relaxed) ||
-	    request->iovcnt > IOV_MAX)
+	    request->iovcnt > IOV_MAX || request->length > INLINE_MAX)
 		return false;
 	n = preadv2(rdwr->file.fd, request->iov, (int)request->iovcnt, (off_t)request->offset,
 		    RWF_NOWAIT);

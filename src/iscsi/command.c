@@ -122,6 +122,7 @@ bool command_begin(struct conn *conn)
 	}
 	fill(t, s, rx);
 	rx->task = t;
+	rx->budget.left -= t->scsi.expected_in;
 	t->receiving = len;
 	/* a command whose immediate data may still turn out damaged hasn't come yet (7.8) */
 	if (!len || rx->whole || !rx->data_digest)

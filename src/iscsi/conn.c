@@ -31,6 +31,23 @@ static void flush(struct deferred *deferred)
 	tx_flush(container_of(deferred, struct conn, flush));
 }
 
+static void again(struct deferred *deferred)
+{
+	struct conn *conn = container_of(deferred, struct conn, again);
+
+	if (conn->yielded) {
+		conn->yielded = false;
+		rx_process(conn);
+	}
+	if (conn_is_open(conn))
+		tx_flush(conn);
+}
+
+void conn_yield(struct conn *conn)
+{
+	reactor_defer(conn->reactor, DEFER_NEXT_TURN, &conn->again);
+}
+
 static void destroy(struct deferred *deferred)
 {
 	struct conn *conn = container_of(deferred, struct conn, destroy);
@@ -38,6 +55,7 @@ static void destroy(struct deferred *deferred)
 
 	tx_drop_all(conn);
 	list_del(&conn->flush.link);
+	list_del(&conn->again.link);
 	if (session)
 		session_connection_closed(session);
 	login_free(conn);
@@ -53,10 +71,39 @@ static void stalled(struct timer *timer)
 	conn_close(container_of(timer, struct conn, stall), "it doesn't read what is sent to it");
 }
 
+/* ---- who shares a reactor ---- */
+
+#define SHARED_MS 10u
+
+static struct {
+	const struct conn *last;  /* had an event; only compared */
+	uint64_t shared_until_ms; /* two have had some in turn */
+} __attribute__((aligned(64))) activity[REACTOR_MAX];
+
+static void note_activity(const struct conn *conn)
+{
+	unsigned id = reactor_id(conn->reactor);
+
+	if (activity[id].last == conn)
+		return;
+	activity[id].last = conn;
+	activity[id].shared_until_ms = reactor_now_ms(conn->reactor) + SHARED_MS;
+}
+
+uint32_t turn_bytes(const struct reactor *reactor)
+{
+	bool shared = reactor_now_ms(reactor) < activity[reactor_id(reactor)].shared_until_ms;
+
+	return shared ? TURN_BYTES : TURN_BYTES_ALONE;
+}
+
+/* ---- events ---- */
+
 static void on_event(struct fd_watch *watch, uint32_t events)
 {
 	struct conn *conn = container_of(watch, struct conn, watch);
 
+	note_activity(conn);
 	if (events & EPOLLOUT)
 		tx_writable(conn);
 	if (!conn_is_open(conn))
@@ -103,9 +150,11 @@ struct conn *conn_create(int fd, const union address *peer)
 	list_init(&conn->tx.pending);
 	list_init(&conn->tx.built);
 	list_init(&conn->flush.link);
+	list_init(&conn->again.link);
 	list_init(&conn->destroy.link);
 	list_init(&conn->move.link);
 	conn->flush.fn = flush;
+	conn->again.fn = again;
 	conn->destroy.fn = destroy;
 	conn->stall.fn = stalled;
 	list_add_tail(&on_control, &conn->link);
@@ -142,6 +191,7 @@ void conn_detach(struct conn *conn)
 	reactor_timer_cancel(&conn->stall);
 	reactor_timer_cancel(&conn->deadline);
 	list_del(&conn->flush.link);
+	list_del(&conn->again.link);
 	list_del(&conn->link);
 }
 

@@ -31,6 +31,31 @@ union address {
 	struct sockaddr_storage storage;
 };
 
+/*
+ * What a connection may do in one turn of the loop; the rest waits for the next one, so that one
+ * that moves much doesn't keep the reactor from the others.  Alone it may do more: the longer its
+ * turns, the fewer they are.
+ */
+#define TURN_BYTES (128u << 10)
+#define TURN_BYTES_ALONE (1u << 20)
+
+struct budget {
+	uint32_t turn;
+	int64_t left; /* bytes, of that turn */
+};
+
+/* What there is for one turn.  On the reactor's thread. */
+uint32_t turn_bytes(const struct reactor *reactor);
+
+static inline bool budget_is_left(struct budget *budget, const struct reactor *reactor)
+{
+	uint32_t turn = reactor_turn(reactor);
+
+	if (budget->turn != turn)
+		*budget = (struct budget){turn, turn_bytes(reactor)};
+	return budget->left > 0;
+}
+
 /* ---- sending ---- */
 
 struct tx_item;
@@ -59,7 +84,9 @@ struct tx {
 	uint16_t nr_slots, used_slots;
 	uint16_t nr_iov, first_iov, last_iov;
 	uint64_t position, sent; /* bytes built, bytes sent */
-	uint32_t statsn;         /* the next one */
+	struct budget budget;
+	uint32_t most;   /* bytes of one batch */
+	uint32_t statsn; /* the next one */
 	bool header_digest, data_digest;
 	bool blocked; /* the socket is full */
 	unsigned
@@ -103,6 +130,7 @@ struct rx {
 	uint8_t *flat;
 	uint32_t flat_len;
 	struct iscsi_task *task; /* whose data they are */
+	struct budget budget;    /* Data-In that the commands of this turn asked for */
 };
 
 enum conn_phase { CONN_LOGIN, CONN_HANDOVER, CONN_DISCOVERY, CONN_FULL, CONN_LOGOUT, CONN_CLOSED };
@@ -115,13 +143,15 @@ struct conn {
 	bool paused;             /* too much is queued to be sent: nothing is read */
 	bool stopped;            /* nothing is read any more */
 	bool parsing;
-	bool heard; /* something came since this was last cleared */
+	bool yielded; /* what came waits for the next turn */
+	bool heard;   /* something came since this was last cleared */
 	uint16_t cid;
 	unsigned nr_rejects;
 	uint32_t cmdsn; /* the next one, before there is a session and for discovery */
 	struct rx rx;
 	struct tx tx;
 	struct deferred flush;
+	struct deferred again; /* in the next turn */
 	struct deferred destroy;
 	struct deferred move;  /* to the session's reactor */
 	struct timer stall;    /* runs while the socket is full */
@@ -149,6 +179,8 @@ bool conn_attach(struct conn *conn);
 void conn_detach(struct conn *conn);
 /* Closes; why goes to the log (NULL: nothing).  The memory goes at the end of the turn. */
 void conn_close(struct conn *conn, const char *why);
+/* Goes on in the next turn. */
+void conn_yield(struct conn *conn);
 /* Reads nothing any more: it is about to end. */
 void conn_stop_reading(struct conn *conn);
 /* Connections on the control reactor: logging in, or discovery sessions. */
@@ -186,7 +218,8 @@ static inline bool tx_idle(const struct tx *tx)
 #define TX_IOV_PER_PDU 6u /* header, data in at most three pieces, tail, one spare */
 static inline bool tx_room(const struct tx *tx)
 {
-	return tx->used_slots < tx->nr_slots && tx->last_iov + TX_IOV_PER_PDU <= tx->nr_iov;
+	return tx->used_slots < tx->nr_slots && tx->last_iov + TX_IOV_PER_PDU <= tx->nr_iov &&
+	       tx->position - tx->sent < tx->most;
 }
 /* A zeroed header to fill; then one of the next two.  Only while tx_room(). */
 uint8_t *tx_header(struct tx *tx);

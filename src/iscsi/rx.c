@@ -66,6 +66,8 @@ static unsigned sink_iov(const struct rx *rx, struct iovec *iov)
 	}
 	if (left > rx->data_left)
 		left = rx->data_left;
+	if (left > TURN_BYTES_ALONE)
+		left = TURN_BYTES_ALONE;
 	while (left && n < SINK_IOV) {
 		size_t run;
 		void *at = databuf_at(rx->sink, offset, &run);
@@ -279,11 +281,17 @@ static bool step(struct conn *conn)
 	}
 }
 
-static bool may_parse(const struct conn *conn)
+static bool may_parse(struct conn *conn)
 {
-	return !conn->paused && !conn->stopped &&
-	       (conn->phase == CONN_LOGIN || conn->phase == CONN_DISCOVERY ||
-		conn->phase == CONN_FULL);
+	if (conn->paused || conn->stopped ||
+	    (conn->phase != CONN_LOGIN && conn->phase != CONN_DISCOVERY &&
+	     conn->phase != CONN_FULL))
+		return false;
+	if (budget_is_left(&conn->rx.budget, conn->reactor))
+		return true;
+	conn->yielded = true;
+	conn_yield(conn);
+	return false;
 }
 
 void rx_process(struct conn *conn)
@@ -320,6 +328,8 @@ void rx_readable(struct conn *conn)
 	uint32_t in_place = 0;
 	ssize_t n;
 
+	if (conn->yielded)
+		return; /* what came before is still to be looked at */
 	for (unsigned i = 0; i < count; i++)
 		in_place += (uint32_t)iov[i].iov_len;
 	if (in_place == rx->data_left || !count)

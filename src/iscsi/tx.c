@@ -144,6 +144,7 @@ static void build(struct conn *conn)
 {
 	struct tx *tx = &conn->tx;
 
+	tx->most = (uint32_t)tx->budget.left;
 	while (!list_empty(&tx->pending) && tx_room(tx)) {
 		struct tx_item *item = list_first(&tx->pending, struct tx_item, link);
 
@@ -205,8 +206,10 @@ static bool send_batch(struct conn *conn)
 		conn_close(conn, strerror(errno));
 		return false;
 	}
-	if (n > 0)
+	if (n > 0) {
+		tx->budget.left -= n;
 		took(conn, (size_t)n);
+	}
 	if (!conn_is_open(conn))
 		return false;
 	if (n == (ssize_t)before)
@@ -235,7 +238,11 @@ void tx_flush(struct conn *conn)
 
 	if (conn->phase == CONN_HANDOVER)
 		return;
-	while (!tx->blocked && conn_is_open(conn)) {
+	while (!tx->blocked && conn_is_open(conn) && !list_empty(&tx->pending)) {
+		if (!budget_is_left(&tx->budget, conn->reactor)) {
+			conn_yield(conn);
+			break;
+		}
 		build(conn);
 		if (tx->first_iov == tx->last_iov || !send_batch(conn))
 			break;

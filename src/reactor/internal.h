@@ -21,6 +21,7 @@ struct mailbox {
 
 struct reactor {
 	unsigned id;
+	uint32_t turn;
 	int epoll_fd;
 	uint64_t now_ms;
 	struct list deferred[DEFER_STAGES];

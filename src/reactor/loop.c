@@ -64,6 +64,11 @@ uint64_t reactor_now_ms(const struct reactor *reactor)
 	return reactor->now_ms;
 }
 
+uint32_t reactor_turn(const struct reactor *reactor)
+{
+	return reactor->turn;
+}
+
 int reactor_watch(struct reactor *reactor, struct fd_watch *watch, uint32_t events)
 {
 	struct epoll_event ev = {.events = events, .data.ptr = watch};
@@ -208,6 +213,8 @@ static void turn(struct reactor *reactor, bool busy)
 	int timeout = busy ? 0 : timers_timeout(reactor);
 	int count = wait_for_events(reactor, events, timeout);
 
+	reactor->turn++;
+	list_splice_tail(&reactor->deferred[DEFER_WORK], &reactor->deferred[DEFER_NEXT_TURN]);
 	reactor->now_ms = clock_ms();
 	if (count < 0 && errno != EINTR) {
 		log_err("epoll_wait on reactor %u: %s", reactor->id, strerror(errno));
@@ -224,7 +231,7 @@ void reactor_run(struct reactor *reactor)
 
 	while (!atomic_load_explicit(&reactor->quit, memory_order_acquire)) {
 		turn(reactor, busy);
-		busy = run_deferred(reactor);
+		busy = run_deferred(reactor) || !list_empty(&reactor->deferred[DEFER_NEXT_TURN]);
 	}
 	atomic_store(&reactor->quit, false); /* it may be entered again */
 }

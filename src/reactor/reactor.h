@@ -8,6 +8,9 @@
  * then messages that have come meanwhile), SUBMIT (stores hand over what was queued, in one
  * syscall), FLUSH (connections send what is ready, in one syscall).  So whatever became ready in a
  * turn leaves together.
+ *
+ * Who has more to do than is fair to the others on the reactor defers the rest to NEXT_TURN: it
+ * then runs in stage WORK of the next one, which begins at once.
  */
 #ifndef TGT_REACTOR_REACTOR_H
 #define TGT_REACTOR_REACTOR_H
@@ -50,7 +53,7 @@ struct deferred {
 	void (*fn)(struct deferred *deferred);
 };
 
-enum deferred_stage { DEFER_WORK, DEFER_SUBMIT, DEFER_FLUSH, DEFER_STAGES };
+enum deferred_stage { DEFER_WORK, DEFER_SUBMIT, DEFER_FLUSH, DEFER_NEXT_TURN, DEFER_STAGES };
 
 /* For how long at most a reactor looks for events before it sleeps, while they come that soon; 0:
  * not at all.  Before reactors_start(). */
@@ -73,6 +76,9 @@ struct bufpool *reactor_bufpool(struct reactor *reactor);
 /* Runs the loop of the calling thread's reactor until reactor_quit(); any thread may call that. */
 void reactor_run(struct reactor *reactor);
 void reactor_quit(struct reactor *reactor);
+
+/* The number of the turn; wraps around.  Own thread. */
+uint32_t reactor_turn(const struct reactor *reactor);
 
 /* Milliseconds of a monotonic clock, read once a turn.  Own thread. */
 uint64_t reactor_now_ms(const struct reactor *reactor);

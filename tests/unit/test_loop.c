@@ -107,6 +107,60 @@ static void stages_run_in_order(void **state)
 	assert_string_equal(trace, "wslf");
 }
 
+/* Runs in the turn after: a watch that was ready meanwhile comes before it. */
+struct again {
+	struct message message;
+	struct deferred deferred;
+	struct step late;
+	uint32_t turn;
+	struct fd_watch watch;
+};
+
+static void run_again(struct deferred *d)
+{
+	struct again *a = container_of(d, struct again, deferred);
+
+	note('a');
+	assert_int_equal(reactor_turn(reactor_self()), a->turn + 1);
+}
+
+static void readable_once(struct fd_watch *watch, uint32_t events)
+{
+	(void)events;
+	note('r');
+	reactor_unwatch(watch);
+}
+
+static void begin_again(struct message *message)
+{
+	struct again *a = container_of(message, struct again, message);
+
+	note('b');
+	a->turn = reactor_turn(reactor_self());
+	reactor_defer(reactor_self(), DEFER_NEXT_TURN, &a->deferred);
+	reactor_defer(reactor_self(), DEFER_FLUSH, &a->late.deferred);
+	assert_int_equal(reactor_watch(reactor_self(), &a->watch, EPOLLIN), 0);
+}
+
+static void what_waits_for_the_next_turn_lets_others_run(void **state)
+{
+	struct again a = {
+	    .message.fn = begin_again, .deferred.fn = run_again, .watch.fn = readable_once};
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(pipe(pair), 0);
+	assert_int_equal(write(pair[1], "x", 1), 1);
+	a.watch.fd = pair[0];
+	list_init(&a.deferred.link);
+	make_step(&a.late, 'l', NULL);
+	reactor_send(reactor_self(), &a.message);
+	run_for(5);
+	assert_string_equal(trace, "blra");
+	close(pair[0]);
+	close(pair[1]);
+}
+
 struct numbered {
 	struct message message;
 	char name;
@@ -254,6 +308,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(stages_run_in_order, start, stop),
+	    cmocka_unit_test_setup_teardown(what_waits_for_the_next_turn_lets_others_run, start,
+					    stop),
 	    cmocka_unit_test_setup_teardown(messages_keep_their_order, start, stop),
 	    cmocka_unit_test_setup_teardown(a_visit_reaches_every_reactor, start, stop),
 	    cmocka_unit_test_setup_teardown(no_wakeup_is_lost, start, stop),

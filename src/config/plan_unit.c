@@ -55,18 +55,19 @@ static const char *kind_of(const char *device_type)
 }
 
 /* As "new" chooses it. */
-static const char *store_of(const json_t *wanted)
+static const char *store_of(const struct plan *p, const json_t *wanted)
 {
 	const char *store = plan_text(wanted, "bstype"), *type = plan_text(wanted, "device_type");
+	const char *of_disks = plan_text(p->running, "default_store");
 
 	if (type && strcmp(type, "changer") == 0)
 		return "smc"; /* as it is shown: a changer has no store */
 	if (store || !type)
-		return store ? store : "rdwr";
+		return store ? store : of_disks;
 	type = kind_of(type);
 	if (strcmp(type, "tape") == 0)
 		return "ssc";
-	return strcmp(type, "passthrough") == 0 ? "sg" : "rdwr";
+	return strcmp(type, "passthrough") == 0 ? "sg" : of_disks;
 }
 
 /* A drive that media are put into, by hand or by "path". */
@@ -111,11 +112,12 @@ static bool option_gone(const struct unit *u, const char *member)
 	return strchr(wanted, ',') && !plan_same_text(wanted, plan_text(u->running, member));
 }
 
-static bool must_be_new(const struct unit *u)
+static bool must_be_new(const struct plan *p, const struct unit *u)
 {
 	const char *type = plan_text(u->wanted, "device_type");
 
-	return other_medium(u) || strcmp(store_of(u->wanted), plan_text(u->running, "bstype")) ||
+	return other_medium(u) ||
+	       !plan_same_text(store_of(p, u->wanted), plan_text(u->running, "bstype")) ||
 	       (type && strcmp(kind_of(type), plan_text(u->running, "kind")) != 0) ||
 	       other_block_size(u) || option_gone(u, "bsopts") || option_gone(u, "bsoflags");
 }
@@ -320,7 +322,7 @@ static void make(struct plan *p, struct unit *u)
 static void plan_unit(struct plan *p, struct unit *u)
 {
 	p->place = json_object_get(u->wanted, "place");
-	if (u->running && must_be_new(u)) {
+	if (u->running && must_be_new(p, u)) {
 		add(p, u, unit_request(p, "delete", u->lun));
 		u->running = NULL;
 	}

@@ -294,6 +294,7 @@ json_t *config_running(void)
 			json_object_set_new(all, t->name, target_of(target));
 	}
 	json_object_set_new(model, "parameters", default_parameters());
+	set_text(model, "default_store", store_default());
 	json_object_set_new(model, "accounts", accounts());
 	json_object_set_new(model, "discovery",
 			    json_pack("{s:o, s:o}", "incoming",

@@ -2,7 +2,8 @@
 /*
  * What runs, as a model (config.h), and as a targets.conf that makes the same again.
  *
- * The model says more than a file can: "parameters" (what a target's are at first); of a target
+ * The model says more than a file can: "parameters" (what a target's are at first),
+ * "default_store" (what disks are on that don't name one); of a target
  * "sessions" (how many) and all "parameters"; of a unit "kind" (disk, tape, passthrough), "empty"
  * (no medium, and no path), "defaults" (its "params" as they were at first), "pages"
  * ({"PAGE:SUBPAGE": mode_page}; those that aren't as they were at first also in "changed_pages"),

@@ -172,6 +172,16 @@ static int load_stores(const struct daemon_options *o)
 	return 0;
 }
 
+static int use_default_store(const struct daemon_options *o)
+{
+	char error[STORE_DEFAULT_ERROR_SIZE];
+	int rc = o->default_store ? store_set_default(o->default_store, error, sizeof(error)) : 0;
+
+	if (rc)
+		log_err("default store \"%s\": %s", o->default_store, error);
+	return rc;
+}
+
 static int use_state_directory(const struct daemon_options *o)
 {
 	const char *dir = o->state_dir ? o->state_dir : DEFAULT_STATE_DIR;
@@ -299,6 +309,8 @@ static int start(const struct daemon_options *o)
 		rc = claim_socket(o);
 	if (!rc)
 		rc = load_stores(o);
+	if (!rc)
+		rc = use_default_store(o);
 	if (!rc)
 		rc = use_state_directory(o);
 	if (!rc && o->pid_file)

@@ -17,7 +17,15 @@
 #define MAX_POLL_US 10000
 
 /* Options without a short form. */
-enum { OPT_ISCSI = 256, OPT_THREADS, OPT_POLL, OPT_STORE_DIR, OPT_STATE_DIR, OPT_CONFIG };
+enum {
+	OPT_ISCSI = 256,
+	OPT_THREADS,
+	OPT_POLL,
+	OPT_STORE_DIR,
+	OPT_STATE_DIR,
+	OPT_CONFIG,
+	OPT_DEFAULT_STORE,
+};
 
 static const struct option long_options[] = {
     {"foreground", no_argument, NULL, 'f'},
@@ -29,6 +37,7 @@ static const struct option long_options[] = {
     {"pid-file", required_argument, NULL, 'p'},
     {"iscsi", required_argument, NULL, OPT_ISCSI},
     {"backing-store-dir", required_argument, NULL, OPT_STORE_DIR},
+    {"default-store", required_argument, NULL, OPT_DEFAULT_STORE},
     {"state-dir", required_argument, NULL, OPT_STATE_DIR},
     {"config", required_argument, NULL, OPT_CONFIG},
     {"debug", required_argument, NULL, 'd'},
@@ -55,6 +64,7 @@ static void print_help(void)
 	       "  -t, --nr_iothreads N     worker threads, for I/O that blocks (%d)\n"
 	       "      --backing-store-dir DIR  load the backing stores from DIR, not from\n"
 	       "                           %s\n"
+	       "      --default-store NAME  the backing store of disks that don't name one (rdwr)\n"
 	       "      --state-dir DIR      keep what survives a restart in DIR, not in\n"
 	       "                           /var/lib/tgtd\n"
 	       "  -p, --pid-file FILE      write the process ID to FILE\n"
@@ -198,6 +208,9 @@ static int take(struct daemon_options *o, int letter, char *value)
 		return -1;
 	case OPT_STORE_DIR:
 		o->store_dir = value;
+		return -1;
+	case OPT_DEFAULT_STORE:
+		o->default_store = value;
 		return -1;
 	case OPT_STATE_DIR:
 		o->state_dir = value;

@@ -20,6 +20,7 @@ struct daemon_options {
 	const char *pid_file;       /* or NULL */
 	const char *store_dir;      /* NULL: the built-in one */
 	const char *state_dir;      /* NULL: the built-in one */
+	const char *default_store;  /* NULL: the built-in one */
 	char *portals[MAX_PORTALS]; /* none: the standard ones */
 	uint16_t tags[MAX_PORTALS]; /* of their portal groups */
 	unsigned int nr_portals;

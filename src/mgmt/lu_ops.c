@@ -22,9 +22,9 @@
 static const struct device_type {
 	const char *name;
 	uint32_t kind;
-	const char *store; /* when --bstype is not given */
+	const char *store; /* when --bstype is not given; NULL: store_default() */
 } device_types[] = {
-    {"disk", TGT_BS_BLOCK, "rdwr"},
+    {"disk", TGT_BS_BLOCK, NULL},
     {"tape", TGT_BS_TAPE, "ssc"},
     {"ssc", TGT_BS_TAPE, "ssc"},
     {"pt", TGT_BS_PASSTHROUGH, "sg"},
@@ -56,7 +56,7 @@ static bool choose_store(struct mgmt_request *r, struct lu_config *config)
 		return false;
 	}
 	if (!name)
-		name = type ? type->store : "rdwr";
+		name = type && type->store ? type->store : store_default();
 	config->module = store_find(name);
 	if (!config->module) {
 		mgmt_invalid(r, "no backing store \"%.40s\" is loaded", name);

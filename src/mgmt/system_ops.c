@@ -59,10 +59,11 @@ static json_t *device_types(void)
 
 static void system_show(struct mgmt_request *r)
 {
-	mgmt_done(r, json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "version", TGT_VERSION, "state",
-			       iscsi_system_ready() ? "ready" : "offline", "debug",
-			       log_debug_enabled(), "drivers", drivers(), "backing_stores",
-			       stores(), "device_types", device_types()));
+	mgmt_done(r,
+		  json_pack("{s:s, s:s, s:b, s:o, s:o, s:s, s:o}", "version", TGT_VERSION, "state",
+			    iscsi_system_ready() ? "ready" : "offline", "debug",
+			    log_debug_enabled(), "drivers", drivers(), "backing_stores", stores(),
+			    "default_store", store_default(), "device_types", device_types()));
 }
 
 static void update_state(struct mgmt_request *r, const char *value)

@@ -19,9 +19,11 @@
 #include "util/log.h"
 
 #define REASON_SIZE 512
+#define DEFAULT_STORE "rdwr"
 
 static struct list modules = LIST_INIT(modules);
 static struct list failures = LIST_INIT(failures);
+static const char *default_store = DEFAULT_STORE;
 
 static int __attribute__((format(printf, 2, 3))) reject(char *reason, const char *format, ...)
 {
@@ -299,6 +301,45 @@ const struct list *store_failures(void)
 	return &failures;
 }
 
+const char *store_default(void)
+{
+	return default_store;
+}
+
+/* Names, as "a, b", or "none"; as many as there is room for. */
+static void name_disk_stores(char *text, size_t size)
+{
+	size_t used = 0;
+
+	snprintf(text, size, "none");
+	list_for_each (module, &modules, struct store_module, link) {
+		int len;
+
+		if (module->descriptor.kind != TGT_BS_BLOCK)
+			continue;
+		len = snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+			       module->descriptor.name);
+		if (len < 0 || (size_t)len >= size - used)
+			return;
+		used += (size_t)len;
+	}
+}
+
+int store_set_default(const char *name, char *error, size_t error_size)
+{
+	const struct store_module *module = store_find(name);
+	char names[STORE_DEFAULT_ERROR_SIZE];
+
+	if (module && module->descriptor.kind == TGT_BS_BLOCK) {
+		default_store = module->descriptor.name;
+		return 0;
+	}
+	name_disk_stores(names, sizeof(names));
+	snprintf(error, error_size, "%s; for disks there are %s",
+		 module ? "it is no store for disks" : "no such backing store is loaded", names);
+	return -EINVAL;
+}
+
 size_t store_max_request_size(void)
 {
 	size_t max = 0;
@@ -312,6 +353,7 @@ size_t store_max_request_size(void)
 
 void store_unload_all(void)
 {
+	default_store = DEFAULT_STORE;
 	list_for_each_safe (module, &modules, struct store_module, link) {
 		list_del(&module->link);
 		free(module->options);

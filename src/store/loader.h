@@ -45,6 +45,15 @@ struct store_module *store_find(const char *name);
 const struct list *store_modules(void);
 const struct list *store_failures(void);
 
+/*
+ * The name of the store for disks that are made without naming one: "rdwr", loaded or not, until
+ * another is set.  Setting it is done at start too.  0, or -EINVAL, and error says what is wrong
+ * with the name, and which there are.
+ */
+#define STORE_DEFAULT_ERROR_SIZE 512
+const char *store_default(void);
+int store_set_default(const char *name, char *error, size_t error_size);
+
 /* Largest request_size of the modules loaded: bytes of module_data that a request needs. */
 size_t store_max_request_size(void);
 

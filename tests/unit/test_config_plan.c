@@ -18,11 +18,13 @@
 #define E "</target>\n"
 
 /* A target as it runs: its members, then its units. */
-#define RUNS(members, units)                                                                       \
+#define RUNS(members, units) RUNS_BY("rdwr", members, units)
+/* The same by a daemon with this default store. */
+#define RUNS_BY(default, members, units)                                                           \
 	"{'targets':{'" IQN "':{'tid':1,'state':'ready','sessions':0,'parameters':{'MaxQueueCmd':" \
 	"'128'},'addresses':{'ALL':true},'names':{},'incoming':{},'outgoing':{}" members           \
 	",'luns':{" units "}}},'parameters':{'MaxQueueCmd':'128'},'accounts':{'a':'p'},"           \
-	"'discovery':{'incoming':{},'outgoing':{}}}"
+	"'discovery':{'incoming':{},'outgoing':{}},'default_store':'" default "'}"
 #define UNIT                                                                                       \
 	"'1':{'path':'/a','bstype':'rdwr','kind':'disk','blocksize':512,'write_cache':true,"       \
 	"'default_write_cache':true,'pages':{'10:0':'10:0:2:1:1'},'params':{'vendor_id':'IET',"    \
@@ -244,6 +246,26 @@ static void another_medium_is_another_unit(void **state)
 	PLANS("delete logicalunit 1", "new logicalunit 1 /a rdwr");
 }
 
+/* tgtd --default-store: who names no store has that of the daemon; those that are named stay. */
+static void the_default_store_is_the_daemon_s(void **state)
+{
+	(void)state;
+	make_plan(T "backing-store /a\n" E, T "backing-store /a\n" E, RUNS_BY("aio", "", UNIT));
+	PLANS("delete logicalunit 1", "new logicalunit 1 /a");
+	make_plan(T "backing-store /a\ndevice-type disk\n" E, T E, RUNS_BY("aio", "", UNIT));
+	PLANS("delete logicalunit 1", "new logicalunit 1 /a");
+	make_plan(T "backing-store /a\nbs-type rdwr\n" E, T E, RUNS_BY("aio", "", UNIT));
+	PLANS_NOTHING();
+	make_plan(
+	    T "backing-store /a\n" E, T E,
+	    RUNS_BY("aio", "", "'1':{'path':'/a','bstype':'aio','kind':'disk','blocksize':512}"));
+	PLANS_NOTHING();
+	make_plan(
+	    T "backing-store /a\ndevice-type tape\n" E, T E,
+	    RUNS_BY("aio", "", "'1':{'path':'/a','bstype':'ssc','kind':'tape','blocksize':0}"));
+	PLANS_NOTHING();
+}
+
 static void parameters_change_in_place(void **state)
 {
 	(void)state;
@@ -400,6 +422,7 @@ int main(void)
 	    cmocka_unit_test_teardown(another_tid_is_another_target, drop),
 	    cmocka_unit_test_teardown(free_tids_are_found, drop),
 	    cmocka_unit_test_teardown(another_medium_is_another_unit, drop),
+	    cmocka_unit_test_teardown(the_default_store_is_the_daemon_s, drop),
 	    cmocka_unit_test_teardown(parameters_change_in_place, drop),
 	    cmocka_unit_test_teardown(parameters_go_back, drop),
 	    cmocka_unit_test_teardown(what_an_initiator_changed_stays, drop),

@@ -48,6 +48,7 @@ static void defaults(void **state)
 	assert_null(options.pid_file);
 	assert_null(options.store_dir);
 	assert_null(options.state_dir);
+	assert_null(options.default_store);
 }
 
 static void where_it_runs(void **state)
@@ -74,6 +75,10 @@ static void values(void **state)
 	assert_int_equal(parse("--pid-f /p --backing /b"), -1);
 	assert_string_equal(options.pid_file, "/p");
 	assert_string_equal(options.store_dir, "/b");
+	assert_int_equal(parse("--default-store aio"), -1);
+	assert_string_equal(options.default_store, "aio");
+	assert_int_equal(parse("--def null"), -1);
+	assert_string_equal(options.default_store, "null");
 }
 
 static void iscsi_values(void **state)
@@ -116,6 +121,7 @@ static void wrong_ones(void **state)
 	assert_int_equal(parse("--iscsi portal=x,nop_count"), EINVAL);
 	assert_int_equal(parse("-q"), 1);
 	assert_int_equal(parse("-p"), 1);
+	assert_int_equal(parse("--default-store"), 1);
 	assert_int_equal(parse("stray"), 1);
 	assert_int_equal(parse("--b /x --bogus"), 1);
 }

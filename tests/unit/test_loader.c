@@ -201,6 +201,32 @@ static void largest_request_size(void **state)
 	assert_true(store_find("aio") == NULL || largest > 0);
 }
 
+static void default_store(void **state)
+{
+	char error[STORE_DEFAULT_ERROR_SIZE];
+
+	(void)state;
+	assert_string_equal(store_default(), "rdwr");
+	assert_int_equal(store_set_default("rdwr", error, sizeof(error)), -EINVAL);
+	assert_string_equal(error, "no such backing store is loaded; for disks there are none");
+	assert_true(store_load_directory(TGT_BUILD_DIR "/backing-store", &host) > 0);
+	assert_string_equal(store_default(), "rdwr");
+	if (store_find("null")) {
+		assert_int_equal(store_set_default("null", error, sizeof(error)), 0);
+		assert_string_equal(store_default(), "null");
+	}
+	if (store_find("ssc")) {
+		const char *before = store_default();
+
+		assert_int_equal(store_set_default("ssc", error, sizeof(error)), -EINVAL);
+		assert_non_null(strstr(error, "it is no store for disks; for disks there are "));
+		assert_null(strstr(error, "ssc"));
+		assert_string_equal(store_default(), before);
+	}
+	store_unload_all();
+	assert_string_equal(store_default(), "rdwr");
+}
+
 /* ---- what doesn't ---- */
 
 static void files_that_are_no_modules(void **state)
@@ -410,6 +436,7 @@ int main(void)
 	    TEST(only_so_files_are_looked_at),
 	    TEST(empty_directory_is_no_error),
 	    TEST(largest_request_size),
+	    TEST(default_store),
 	    TEST(files_that_are_no_modules),
 	    TEST(other_major_abi),
 	    TEST(what_the_dynamic_linker_refuses),

@@ -154,6 +154,37 @@ def test_idle_sessions(target):
     assert json.loads(process.communicate(timeout=60)[0])["ios"] == 0
 
 
+@pytest.mark.parametrize("words", [[], ["--data-digest", "--header-digest"]])
+def test_logins_at_the_same_time(target, words):
+    """40 sessions, 16 logins at a time: the last group has 8."""
+    found = target.load(2, "--sessions", 40, "--at-once", 16, "--mix", 50, "--verify", "--count", 2000, *words)
+    assert (found["sessions"], found["ios"]) == (40, 2000)
+
+
+def logins_that_wait(listener, count):
+    """So many connections whose Login Request has come, none of which is answered."""
+    listener.settimeout(20)
+    peers = [listener.accept()[0] for _ in range(count)]
+    for peer in peers:
+        assert peer.recv(48, socket.MSG_WAITALL)[0] == 0x43
+    return peers
+
+
+def test_that_many_logins_are_under_way():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"iscsi://127.0.0.1:{listener.getsockname()[1]}/iqn.x:t/1"
+        with subprocess.Popen([LOAD, "--url", url, "--sessions", "5", "--at-once", "3"], stderr=subprocess.PIPE,
+                              text=True) as process:
+            peers = logins_that_wait(listener, 3)
+            listener.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                listener.accept()
+            for peer in peers:
+                peer.close()
+            process.communicate(timeout=60)
+        assert process.returncode == 1
+
+
 @pytest.mark.parametrize(("words", "why"), [
     (["--size", "600"], "doesn't fit blocks of 512"),
     (["--range", SIZE + 1], "less than --range"),
@@ -164,7 +195,7 @@ def test_what_the_medium_does_not_have(target, words, why):
 
 
 @pytest.mark.parametrize("words", [["--depth", "0"], ["--mix", "101"], ["--op", "both"], ["--rate", "-1"], ["--size", "x"],
-                                   ["--url", "http://a/b/1"], ["--rate", "5", "--count", "5"], ["--tape"], ["more"], []])
+                                   ["--url", "http://a/b/1"], ["--rate", "5", "--count", "5"], ["--tape"], ["--at-once", "0"], ["more"], []])
 def test_wrong_options(words):
     done = subprocess.run([LOAD, *(["--url", "iscsi://127.0.0.1:1/iqn.x:t/1"] if words else []), *words],
                           capture_output=True, text=True, timeout=60, check=False)

@@ -7,21 +7,33 @@
  */
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "load.h"
 #include "report.h"
+
+/* A descriptor for each session; what there aren't, socket() says. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
 
 int main(int argc, char **argv)
 {
 	struct session *sessions;
 
 	options_parse(argc, argv);
+	raise_file_limit();
 	prctl(PR_SET_TIMERSLACK, 1); /* a sleep until an I/O is due ends then */
 	sessions = calloc(opt.sessions, sizeof(*sessions));
 	if (!sessions)
 		die("calloc");
-	for (unsigned i = 0; i < opt.sessions; i++)
-		session_open(&sessions[i], i);
+	sessions_open(sessions, opt.sessions);
 	load_prepare(sessions);
 	load_run(sessions);
 	return report(&sessions[0]) ? 0 : 1;

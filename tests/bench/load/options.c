@@ -13,6 +13,7 @@ struct options opt = {.initiator = "iqn.2026-01.org.tgt:load",
 		      .size = 4096,
 		      .depth = 32,
 		      .sessions = 1,
+		      .at_once = 1,
 		      .seconds = 3,
 		      .mix = 100};
 
@@ -26,6 +27,7 @@ static const char usage[] =
     "  --depth N             I/Os in flight a session (32)\n"
     "  --batch               the next I/Os start when all those in flight have ended\n"
     "  --sessions N          (1)\n"
+    "  --at-once N           connections that are made and log in at the same time (1)\n"
     "  --range BYTES         of the medium that are used (1 GiB, or all if it is smaller)\n"
     "  --sequential          in order, not at random\n"
     "  --seconds N           how long (3)\n"
@@ -128,17 +130,29 @@ static void take_op(const char *op)
 }
 
 static const struct option options[] = {
-    {"portal", required_argument, NULL, 'p'},   {"target", required_argument, NULL, 't'},
-    {"url", required_argument, NULL, 'u'},      {"lun", required_argument, NULL, 'l'},
-    {"op", required_argument, NULL, 'o'},       {"mix", required_argument, NULL, 'm'},
-    {"size", required_argument, NULL, 's'},     {"depth", required_argument, NULL, 'd'},
-    {"batch", no_argument, NULL, 'b'},          {"range", required_argument, NULL, 'r'},
-    {"sessions", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 'S'},
-    {"sequential", no_argument, NULL, 'q'},     {"count", required_argument, NULL, 'c'},
-    {"rate", required_argument, NULL, 'R'},     {"verify", no_argument, NULL, 'v'},
-    {"header-digest", no_argument, NULL, 'H'},  {"data-digest", no_argument, NULL, 'D'},
-    {"tape", no_argument, NULL, 'T'},           {"initiator", required_argument, NULL, 'i'},
-    {"help", no_argument, NULL, 'h'},           {0},
+    {"portal", required_argument, NULL, 'p'},
+    {"target", required_argument, NULL, 't'},
+    {"url", required_argument, NULL, 'u'},
+    {"lun", required_argument, NULL, 'l'},
+    {"op", required_argument, NULL, 'o'},
+    {"mix", required_argument, NULL, 'm'},
+    {"size", required_argument, NULL, 's'},
+    {"depth", required_argument, NULL, 'd'},
+    {"batch", no_argument, NULL, 'b'},
+    {"range", required_argument, NULL, 'r'},
+    {"sessions", required_argument, NULL, 'n'},
+    {"seconds", required_argument, NULL, 'S'},
+    {"sequential", no_argument, NULL, 'q'},
+    {"count", required_argument, NULL, 'c'},
+    {"rate", required_argument, NULL, 'R'},
+    {"verify", no_argument, NULL, 'v'},
+    {"header-digest", no_argument, NULL, 'H'},
+    {"data-digest", no_argument, NULL, 'D'},
+    {"tape", no_argument, NULL, 'T'},
+    {"initiator", required_argument, NULL, 'i'},
+    {"at-once", required_argument, NULL, 'a'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
 };
 
 static void take_number(int c, const char *name, const char *text)
@@ -155,6 +169,8 @@ static void take_number(int c, const char *name, const char *text)
 		opt.range = number(name, text, 512, UINT64_MAX);
 	else if (c == 'n')
 		opt.sessions = (unsigned)number(name, text, 1, MAX_SESSIONS);
+	else if (c == 'a')
+		opt.at_once = (unsigned)number(name, text, 1, MAX_SESSIONS);
 	else if (c == 'S')
 		opt.seconds = (unsigned)number(name, text, 0, 1000000);
 	else if (c == 'c')

@@ -15,7 +15,8 @@ struct options {
 	unsigned lun, size, depth, sessions, seconds;
 	unsigned mix; /* reads, in percent */
 	uint64_t range, count;
-	unsigned rate; /* I/Os a second of all sessions; 0: as many as go */
+	unsigned at_once; /* logins */
+	unsigned rate;    /* I/Os a second of all sessions; 0: as many as go */
 	bool sequential, tape, idle, batch, verify, header_digest, data_digest;
 };
 

@@ -9,12 +9,10 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "login.h"
 #include "pdu.h"
 #include "session.h"
 #include "util/bytes.h"
-
-#define TEXT_SIZE 8192 /* RFC 7143 6.1: the longest answer before the full feature phase */
-#define LOGIN_ROUNDS 8
 
 uint64_t now_ns(void)
 {
@@ -77,117 +75,6 @@ void session_wait(struct session *s)
 	} while (!session_receive(s));
 }
 
-static size_t login_text(char *text)
-{
-	size_t len = 0;
-
-#define KEY(...) (len += (size_t)sprintf(text + len, __VA_ARGS__) + 1)
-	KEY("InitiatorName=%s", opt.initiator);
-	KEY("TargetName=%s", opt.target);
-	KEY("SessionType=Normal");
-	KEY("HeaderDigest=%s", opt.header_digest ? "CRC32C" : "None");
-	KEY("DataDigest=%s", opt.data_digest ? "CRC32C" : "None");
-	KEY("InitialR2T=No");
-	KEY("ImmediateData=Yes");
-	KEY("MaxRecvDataSegmentLength=%u", MAX_RECV_DATA);
-	KEY("FirstBurstLength=%u", FIRST_BURST);
-	KEY("MaxBurstLength=%u", MAX_BURST);
-	KEY("MaxConnections=1");
-	KEY("ErrorRecoveryLevel=0");
-#undef KEY
-	return len;
-}
-
-static bool is(const char *text, const char *key, const char **value)
-{
-	size_t len = strlen(key);
-
-	*value = text + len + 1;
-	return !strncmp(text, key, len) && text[len] == '=';
-}
-
-static void take_key(struct session *s, const char *text)
-{
-	const char *value;
-
-	if (is(text, "HeaderDigest", &value))
-		s->header_digest = !strcmp(value, "CRC32C");
-	else if (is(text, "DataDigest", &value))
-		s->data_digest = !strcmp(value, "CRC32C");
-	else if (is(text, "ImmediateData", &value))
-		s->immediate = !strcmp(value, "Yes");
-	else if (is(text, "MaxRecvDataSegmentLength", &value))
-		s->max_send = (uint32_t)strtoul(value, NULL, 10);
-	else if (is(text, "FirstBurstLength", &value))
-		s->first_burst = (uint32_t)strtoul(value, NULL, 10);
-}
-
-/* What is negotiated holds from the full feature phase on: no digest before. */
-static void take_text(struct session *s, const char *text, size_t len)
-{
-	while (len) {
-		size_t one = strnlen(text, len);
-
-		if (one == len)
-			fail("the text of a Login Response doesn't end");
-		take_key(s, text);
-		text += one + 1;
-		len -= one + 1;
-	}
-}
-
-/* A Login Request with this text; the answer's stage bits. */
-static uint8_t login_round(struct session *s, const char *text, size_t len)
-{
-	uint8_t bhs[BHS_LEN] = {IMMEDIATE_BIT | LOGIN, 0x87}; /* T, CSG 1, NSG 3 */
-	bool header_digest = s->header_digest, data_digest = s->data_digest;
-	struct pdu pdu;
-	uint8_t flags;
-	size_t at = 0;
-
-	s->header_digest = s->data_digest = false;
-	bhs[8] = 0x80;
-	put_be32(bhs + 9, 0x746774u << 8);
-	put_be16(bhs + 12, (uint16_t)s->number);
-	put_be32(bhs + 24, s->cmdsn);
-	put_be32(bhs + 28, s->expstatsn);
-	pdu_put(s, bhs, text, (uint32_t)len);
-	while (!pdu_take(s, &at, &pdu))
-		session_wait(s);
-	if ((pdu.bhs[0] & 0x3f) != LOGIN_RESPONSE || pdu.bhs[36])
-		fail("login refused, status %02x%02x", pdu.bhs[36], pdu.bhs[37]);
-	s->header_digest = header_digest;
-	s->data_digest = data_digest;
-	s->expstatsn = get_be32(pdu.bhs + 24) + 1;
-	s->cmdsn = get_be32(pdu.bhs + 28);
-	s->maxcmdsn = get_be32(pdu.bhs + 32);
-	take_text(s, (const char *)pdu.data, pdu.len);
-	flags = pdu.bhs[1];
-	pdu_taken(s, at);
-	return flags;
-}
-
-static void login(struct session *s)
-{
-	char text[TEXT_SIZE];
-	size_t len = login_text(text);
-
-	for (unsigned i = 0; i < LOGIN_ROUNDS; i++) {
-		uint8_t flags = login_round(s, text, len);
-
-		if ((flags & 0x83) == 0x83) {
-			if (opt.header_digest > s->header_digest ||
-			    opt.data_digest > s->data_digest)
-				fail("the target doesn't agree to a digest");
-			if (s->max_send < 512 || s->max_send >= 1u << 24) /* RFC 7143 13.12 */
-				fail("MaxRecvDataSegmentLength=%u", s->max_send);
-			return;
-		}
-		len = 0;
-	}
-	fail("login doesn't end");
-}
-
 static void connect_to_portal(struct session *s)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *ai;
@@ -211,10 +98,9 @@ static uint8_t *allocate(size_t size)
 	return p;
 }
 
-void session_open(struct session *s, unsigned number)
+/* Memory and a connection. */
+static void begin(struct session *s, unsigned number)
 {
-	static const uint8_t test_unit_ready[16] = {0x00};
-
 	*s = (struct session){.number = number,
 			      .cmdsn = 1,
 			      .max_send = 8192,
@@ -227,9 +113,31 @@ void session_open(struct session *s, unsigned number)
 	for (unsigned i = 0; opt.verify && i < opt.depth; i++)
 		s->requests[i].data = allocate(opt.size);
 	connect_to_portal(s);
-	login(s);
+}
+
+static void take_attentions(struct session *s)
+{
+	static const uint8_t test_unit_ready[16] = {0x00};
+
 	for (unsigned i = 0; i < 8 && session_command(s, test_unit_ready, NULL, 0, false); i++)
 		;
+}
+
+void sessions_open(struct session *sessions, unsigned count)
+{
+	for (unsigned done = 0, n; done < count; done += n) {
+		struct session *group = &sessions[done];
+
+		n = count - done < opt.at_once ? count - done : opt.at_once;
+		for (unsigned i = 0; i < n; i++)
+			begin(&group[i], done + i);
+		for (unsigned i = 0; i < n; i++)
+			login_begin(&group[i]);
+		for (unsigned i = 0; i < n; i++)
+			login_finish(&group[i]);
+		for (unsigned i = 0; i < n; i++)
+			take_attentions(&group[i]);
+	}
 }
 
 void session_put_lun(uint8_t *bhs)

@@ -57,8 +57,8 @@ struct session {
 
 uint64_t now_ns(void);
 
-/* Connects, logs in, and takes the unit attentions. */
-void session_open(struct session *s, unsigned number);
+/* Connects, logs in, and takes the unit attentions, as many at a time as the options say. */
+void sessions_open(struct session *sessions, unsigned count);
 
 /* Sends what can be sent, and takes what came; false if nothing did. */
 void session_flush(struct session *s);

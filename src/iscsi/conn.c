@@ -11,6 +11,7 @@
 
 #include "iscsi/address.h"
 #include "iscsi/login.h"
+#include "iscsi/portal.h"
 #include "iscsi/session.h"
 #include "iscsi/discovery.h"
 #include "util/log.h"
@@ -20,10 +21,26 @@
 #define FULL_BUFFER (64u << 10)
 
 static struct list on_control = LIST_INIT(on_control);
+static unsigned nr_on_control;
 
 struct list *control_conns(void)
 {
 	return &on_control;
+}
+
+unsigned control_conns_count(void)
+{
+	return nr_on_control;
+}
+
+/* Nothing to do for one that is a session's, on whatever reactor. */
+static void leave_control(struct conn *conn)
+{
+	if (list_empty(&conn->link))
+		return;
+	list_del(&conn->link);
+	nr_on_control--;
+	portals_resume();
 }
 
 static void flush(struct deferred *deferred)
@@ -158,6 +175,7 @@ struct conn *conn_create(int fd, const union address *peer)
 	conn->destroy.fn = destroy;
 	conn->stall.fn = stalled;
 	list_add_tail(&on_control, &conn->link);
+	nr_on_control++;
 	return conn;
 }
 
@@ -192,7 +210,7 @@ void conn_detach(struct conn *conn)
 	reactor_timer_cancel(&conn->deadline);
 	list_del(&conn->flush.link);
 	list_del(&conn->again.link);
-	list_del(&conn->link);
+	leave_control(conn);
 }
 
 void conn_set_events(struct conn *conn)

@@ -185,6 +185,7 @@ void conn_yield(struct conn *conn);
 void conn_stop_reading(struct conn *conn);
 /* Connections on the control reactor: logging in, or discovery sessions. */
 struct list *control_conns(void);
+unsigned control_conns_count(void);
 
 static inline bool conn_is_open(const struct conn *conn)
 {

@@ -15,25 +15,17 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-#define BACKLOG 1024
+#define BACKLOG 4096 /* those that come at once; the kernel bounds it too (net.core.somaxconn) */
 #define ACCEPTS_A_TURN 32
-#define CONTROL_CONNS_MAX 512u /* logging in, or discovering */
+#define CONTROL_CONNS_MAX 512u /* logging in, or discovering; the next ones wait */
 
 static struct list portals = LIST_INIT(portals);
 static int spare_fd = -1;
+static bool paused;
 
 const struct list *iscsi_portals(void)
 {
 	return &portals;
-}
-
-static unsigned control_conns_count(void)
-{
-	unsigned n = 0;
-
-	list_for_each (conn, control_conns(), struct conn, link)
-		n++;
-	return n;
 }
 
 /* One line a minute at most: anybody can cause it. */
@@ -80,11 +72,6 @@ static void begin(int fd, const union address *peer, uint16_t portal_group)
 {
 	struct conn *conn;
 
-	if (control_conns_count() >= CONTROL_CONNS_MAX) {
-		log_seldom("a connection was refused", "too many logins at once");
-		close(fd);
-		return;
-	}
 	set_options(fd);
 	conn = conn_create(fd, peer);
 	if (!conn) {
@@ -97,6 +84,29 @@ static void begin(int fd, const union address *peer, uint16_t portal_group)
 		conn_close(conn, "out of memory");
 }
 
+static void set_events(uint32_t events)
+{
+	list_for_each (p, &portals, struct iscsi_portal, link)
+		reactor_modify(&portal_of(p)->watch, events);
+}
+
+/* After a power failure a thousand initiators come at once.  What is held for those that haven't
+ * logged in is bounded all the same: the others stay with the kernel, in the order they came. */
+static void pause_accepting(void)
+{
+	log_seldom("connections wait", "too many logins at once");
+	paused = true;
+	set_events(0);
+}
+
+void portals_resume(void)
+{
+	if (!paused)
+		return;
+	paused = false;
+	set_events(EPOLLIN);
+}
+
 static void on_listener(struct fd_watch *watch, uint32_t events)
 {
 	const struct portal *portal = container_of(watch, struct portal, watch);
@@ -105,8 +115,13 @@ static void on_listener(struct fd_watch *watch, uint32_t events)
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		union address peer;
 		socklen_t len = sizeof(peer);
-		int fd = accept4(watch->fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
+		if (control_conns_count() >= CONTROL_CONNS_MAX) {
+			pause_accepting();
+			return;
+		}
+		fd = accept4(watch->fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			begin(fd, &peer, portal->pub.tag);
 		} else if (errno == EMFILE || errno == ENFILE) {

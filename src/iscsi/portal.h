@@ -17,6 +17,8 @@ static inline struct portal *portal_of(struct iscsi_portal *pub)
 	return container_of(pub, struct portal, pub);
 }
 
+/* A connection less is logging in: those that wait to be accepted for it go on. */
+void portals_resume(void);
 /* Stops to listen on all of them. */
 void portals_close(void);
 

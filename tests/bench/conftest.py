@@ -39,13 +39,25 @@ class Target:
 
 
 @pytest.fixture
-def target(tmp_path):
-    image = tmp_path / "disk.img"
-    with open(image, "wb") as f:
-        f.truncate(SIZE)
-    daemon = Tgtd()
-    daemon.start()
-    yield Target(daemon, image)
-    problems = daemon.stop()
-    daemon.clean()
+def start(tmp_path):
+    """Starts a daemon with these options; the target that it has."""
+    daemons = []
+
+    def begin(*options):
+        image = tmp_path / "disk.img"
+        with open(image, "wb") as f:
+            f.truncate(SIZE)
+        daemons.append(Tgtd(*options))
+        daemons[-1].start()
+        return Target(daemons[-1], image)
+
+    yield begin
+    problems = [problem for daemon in daemons for problem in daemon.stop()]
+    for daemon in daemons:
+        daemon.clean()
     assert not problems
+
+
+@pytest.fixture
+def target(start):
+    return start()

@@ -11,7 +11,10 @@ COLUMNS = [("iops", "IOPS", "{:,.0f}"), ("mb_per_second", "MB/s", "{:,.0f}"), ("
            ("p999_us", "p99.9 us", "{:.0f}")]
 RATIO = "IOPS a CPU second, ratio"
 FOOTPRINT = [("idle_cpu_percent", "CPU with 100 idle sessions, %", "{:.2f}"), ("start_kib", "memory at the start, KiB", "{:,.0f}"),
-             ("session_kib", "memory a session, KiB", "{:,.1f}"), ("lun_kib", "memory a LUN, KiB", "{:,.1f}")]
+             ("session_kib", "memory a session, KiB", "{:,.1f}"), ("lun_kib", "memory a LUN, KiB", "{:,.1f}"),
+             ("alone_p99_us", "4 KiB read alone, p99 us", "{:.0f}"),
+             ("beside_read_p99_us", "beside 256 reads of 1 MiB", "{:.0f}"),
+             ("beside_write_p99_us", "beside 256 such writes", "{:.0f}")]
 CHARTS = [("iops", "IOPS", "more is better"), ("mb_per_second", "MB/s", "more is better"),
           ("cpu_us", "CPU time of the target, us an I/O", "less is better"),
           ("syscalls", "System calls of the target an I/O", "less is better"),

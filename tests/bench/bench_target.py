@@ -43,6 +43,17 @@ def die_with_parent(cpu: int | None):
     return setup
 
 
+def first_on(cpu: int):
+    """The same for a load whose latency is measured while another one runs on its CPU: that must not be in it."""
+    def setup() -> None:
+        die_with_parent(cpu)()
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        except PermissionError:
+            os.nice(-20 if os.geteuid() == 0 else 0)
+    return setup
+
+
 def process_cpu_seconds(pid: int) -> float:
     """Of the CPU, that all its threads have had, also those that have ended: the kernel's own for io_uring come and
     go (clock_getcpuclockid(3))."""
@@ -113,7 +124,8 @@ class Daemon:
 
 
 def tgtd(build: Path, work: Path, *options: str, cpu: int | None = TARGET_CPU, under: Sequence[str] = ()) -> Daemon:
-    """Ours, with one event loop; under another program, if that is given."""
+    """Ours, with one event loop, or as the options say: several aren't pinned.  Under another program, if that is given."""
+    cpu = None if "--threads" in options else cpu
     state = tempfile.mkdtemp(dir=work)
     return Daemon("tgt", [*under, str(build / "tgtd"), "--threads", "1", "--backing-store-dir", str(build / "backing-store"),
                           "--state-dir", state, *options], str(build / "tgtadm"), work, {}, cpu)
@@ -214,6 +226,29 @@ def idle_sessions(daemon: Daemon, load: str, image: Path, seconds: int) -> dict:
         cpu = (process_cpu_seconds(pid) - before) / (time.monotonic() - began)
     return {"start_kib": start / 1024, "idle_cpu_percent": cpu * 100,
             "session_kib": (with_sessions - start) / 1024 / IDLE_SESSIONS}
+
+
+def fairness(daemon: Daemon, load: str, image: Path, seconds: int) -> dict:
+    """The latency of 4 KiB reads one after the other, alone and while another session has 256 of 1 MiB in flight."""
+    words = daemon.words(daemon.lun("null", image))
+
+    def small() -> float:
+        done = subprocess.run([load, *words, "--depth", "1", "--seconds", str(seconds)], capture_output=True, text=True,
+                              check=True, preexec_fn=first_on(LOAD_CPU))
+        return json.loads(done.stdout.splitlines()[1])["p99_us"]
+
+    found = {"alone_p99_us": small()}
+    for op in ("read", "write"):
+        big = [load, *words, "--initiator", "iqn.2026-01.org.tgt:big", "--op", op, "--depth", "256", "--size", "1048576",
+               "--sequential", "--seconds", str(seconds + 60)]
+        with subprocess.Popen(big, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              preexec_fn=die_with_parent(LOAD_CPU)) as process:
+            assert process.stdout is not None
+            if process.stdout.readline() != "go\n":
+                raise Unable(f"{daemon.label}: the large load did not start")
+            found[f"beside_{op}_p99_us"] = small()
+            process.kill()
+    return found
 
 
 def many_luns(daemon: Daemon, image: Path) -> dict:

@@ -83,8 +83,10 @@ def test_what_the_file_gives_stands_beside_direct_io(tmp_path):
 
 def test_footprint():
     out = compare("--cases", "footprint")
-    idle, start, session, lun = (float(word.replace(",", "")) for word in out.splitlines()[-1].split("|")[3:7])
+    idle, start, session, lun, alone, reads, writes = (
+        float(word.replace(",", "")) for word in out.splitlines()[-1].split("|")[3:10])
     assert idle < 100 and start > 1000 and 0 < session < 1000 and 0 < lun < 1000
+    assert 1 < alone < 1e6 and 1 < reads < 1e6 and 1 < writes < 1e6
 
 
 def test_urls_are_read_only(target):

@@ -182,20 +182,22 @@ static const char *status_name(uint8_t status)
 	return status < ARRAY_SIZE(names) ? names[status] : "unknown";
 }
 
-json_t *show_port_groups(const struct target *target)
+void show_port_groups(struct writer *w, const struct target *target)
 {
 	const struct target_ports *ports = target_ports(target);
-	json_t *list = json_array();
 
+	write_array(w, "port_groups");
 	for (unsigned int i = 0; i < ports->count; i++) {
 		const struct target_port *port = &ports->ports[i];
 
-		json_array_append_new(list, json_pack("{s:i, s:s, s:b, s:s}", "group", port->id,
-						      "state", state_name(port->state), "preferred",
-						      (int)port->preferred, "changed",
-						      status_name(port->status)));
+		write_object(w, NULL);
+		write_number(w, "group", port->id);
+		write_text(w, "state", state_name(port->state));
+		write_bool(w, "preferred", port->preferred);
+		write_text(w, "changed", status_name(port->status));
+		write_object_end(w);
 	}
-	return list;
+	write_array_end(w);
 }
 
 const char *show_tpgs(const struct target *target)

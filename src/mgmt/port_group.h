@@ -3,9 +3,8 @@
 #ifndef TGT_MGMT_PORT_GROUP_H
 #define TGT_MGMT_PORT_GROUP_H
 
-#include <jansson.h>
-
 #include "mgmt/request.h"
+#include "mgmt/writer.h"
 #include "scsi/target.h"
 
 /* "update" with params tpg=TAG,state=STATE,preferred=0|1: answers it. */
@@ -14,8 +13,8 @@ void port_group_update(struct mgmt_request *request);
 void port_group_set_tpgs(struct mgmt_request *request, const char *value);
 void port_group_set_transition_time(struct mgmt_request *request, const char *value);
 
-/* An array: what each group is. */
-json_t *show_port_groups(const struct target *target);
+/* "port_groups": what each is. */
+void show_port_groups(struct writer *w, const struct target *target);
 /* "implicit" or "explicit". */
 const char *show_tpgs(const struct target *target);
 

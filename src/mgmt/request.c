@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "iscsi/control.h"
+#include "mgmt/writer.h"
 #include "reactor/reactor.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -86,6 +87,7 @@ static void release(struct mgmt_request *request, json_t *response)
 {
 	request->answered(request, response);
 	json_decref(request->json);
+	free(request->text);
 	free(request);
 }
 
@@ -113,6 +115,22 @@ void mgmt_done(struct mgmt_request *request, json_t *result)
 	if (response && result)
 		json_object_set_new(response, "result", result);
 	answer(request, response);
+}
+
+void mgmt_result_begin(struct writer *w)
+{
+	*w = (struct writer){.text = NULL};
+	write_object(w, NULL);
+	write_number(w, "rc", 0);
+	write_object(w, "result");
+}
+
+void mgmt_result_done(struct mgmt_request *request, struct writer *w)
+{
+	write_object_end(w);
+	write_object_end(w);
+	request->text = writer_take(w, &request->text_len);
+	answer(request, NULL);
 }
 
 static void fail(struct mgmt_request *request, int rc, const char *error, const char *detail)

@@ -16,6 +16,7 @@ struct iscsi_target;
 struct lu;
 struct mgmt_request;
 struct mgmt_op;
+struct writer;
 
 struct mgmt_request {
 	struct list link;
@@ -23,8 +24,11 @@ struct mgmt_request {
 	int error_column;
 	struct mgmt_args args;
 	const struct mgmt_op *op;
-	/* Called once with the answer (which it owns); the request is freed afterwards. */
+	/* Called once with the answer, which it owns: response, or text where that isn't NULL (it
+	 * then sets it to NULL); the request is freed afterwards. */
 	void (*answered)(struct mgmt_request *request, json_t *response);
+	char *text; /* the answer, as mgmt_result_done() made it */
+	size_t text_len;
 	void *owner;
 
 	/* Found before the operation runs, by tid and lun; never NULL when its row needs it. */
@@ -37,7 +41,8 @@ struct mgmt_request {
 /* What must exist before a row's operation runs. */
 enum mgmt_needs { MGMT_NEEDS_NOTHING, MGMT_NEEDS_TARGET, MGMT_NEEDS_LU };
 
-/* An operation: run() calls, then or later, exactly one of mgmt_done() and the mgmt_fail…(). */
+/* An operation: run() calls, then or later, exactly one of mgmt_done(), mgmt_result_done() and
+ * the mgmt_fail…(). */
 struct mgmt_op {
 	const char *mode, *op;
 	enum mgmt_needs needs;
@@ -74,6 +79,10 @@ bool mgmt_is_draining(void);
 
 /* It worked; result (NULL: nothing to say) is taken over. */
 void mgmt_done(struct mgmt_request *request, json_t *result);
+/* The same with a result of members that are written between the two calls, into w; not for what
+ * mgmt_run_part() runs. */
+void mgmt_result_begin(struct writer *w);
+void mgmt_result_done(struct mgmt_request *request, struct writer *w);
 
 /*
  * It didn't.  rc is a positive errno, what tgtadm exits with; error is the line that it prints

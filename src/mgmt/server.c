@@ -108,24 +108,41 @@ static bool flush(struct connection *c)
 	return false;
 }
 
-/* Takes response over.  False: c is gone. */
-static bool send_response(struct connection *c, json_t *response)
+/* Takes over a text of len bytes and a NUL; NULL: there was no memory for it.  False: c is gone. */
+static bool send_text(struct connection *c, char *text, size_t len)
 {
-	char *text = response ? json_dumps(response, JSON_COMPACT) : NULL;
-
-	json_decref(response);
 	if (!text) {
 		text = strdup("{\"rc\":12,\"error\":\"out of memory\"}");
 		if (!text) {
 			connection_close(c);
 			return false;
 		}
+		len = strlen(text);
 	}
-	c->out_len = strlen(text) + 1;
+	c->out_len = len + 1;
 	c->out_done = 0;
 	c->out = text;
-	c->out[c->out_len - 1] = '\n'; /* in place of the NUL */
+	c->out[len] = '\n'; /* in place of the NUL */
 	return flush(c);
+}
+
+/* Takes response over.  False: c is gone. */
+static bool send_response(struct connection *c, json_t *response)
+{
+	char *text = response ? json_dumps(response, JSON_COMPACT) : NULL;
+
+	json_decref(response);
+	return send_text(c, text, text ? strlen(text) : 0);
+}
+
+static bool send_answer(struct connection *c, struct mgmt_request *request, json_t *response)
+{
+	char *text = request->text;
+
+	if (!text)
+		return send_response(c, response);
+	request->text = NULL;
+	return send_text(c, text, request->text_len);
 }
 
 static void answered(struct mgmt_request *request, json_t *response)
@@ -140,7 +157,7 @@ static void answered(struct mgmt_request *request, json_t *response)
 	c->request = NULL;
 	list_del(&c->link);
 	list_add_tail(&server.connections, &c->link);
-	if (send_response(c, response) && !c->out)
+	if (send_answer(c, request, response) && !c->out)
 		take_lines(c);
 }
 

@@ -6,7 +6,11 @@
 
 static void sessions_show(struct mgmt_request *r)
 {
-	mgmt_done(r, json_pack("{s:o}", "sessions", show_sessions(r->target)));
+	struct writer w;
+
+	mgmt_result_begin(&w);
+	show_sessions(&w, "sessions", r->target);
+	mgmt_result_done(r, &w);
 }
 
 static const struct iscsi_session_info *find_session(const struct mgmt_request *r)

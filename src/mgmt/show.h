@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* What runs, as JSON; new references.  Control reactor. */
+/* What runs, as JSON text.  Control reactor. */
 #ifndef TGT_MGMT_SHOW_H
 #define TGT_MGMT_SHOW_H
 
-#include <jansson.h>
 #include <stdbool.h>
 
+#include "mgmt/writer.h"
+
 struct iscsi_target;
-struct lu;
 struct target;
 
 /* False for a target that is being deleted. */
 bool target_is_shown(const struct target *target);
 
-json_t *show_target(const struct iscsi_target *target);
-json_t *show_lu(const struct lu *lu);
-/* [{"name", "value"}], in the order of tgtadm */
-json_t *show_parameters(const struct iscsi_target *target);
-/* [{"id", "initiator", "alias", "connections": [{"id", "address"}]}] */
-json_t *show_sessions(const struct iscsi_target *target);
+void show_target(struct writer *w, const struct iscsi_target *target);
+/* "parameters": [{"name", "value"}], in the order of tgtadm */
+void show_parameters(struct writer *w, const struct iscsi_target *target);
+/* key: [{"id", "initiator", "alias", "portal_group", "connections": [{"id", "address"}]}] */
+void show_sessions(struct writer *w, const char *key, const struct iscsi_target *target);
 
 #endif

@@ -85,25 +85,26 @@ static void target_delete(struct mgmt_request *r)
 static void target_show(struct mgmt_request *r)
 {
 	const struct mgmt_args *a = &r->args;
-	struct iscsi_target *one = NULL;
-	json_t *list;
+	const struct iscsi_target *one = a->has_tid ? iscsi_target_find((uint32_t)a->tid) : NULL;
+	struct writer w;
 
-	if (a->has_tid) {
-		one = iscsi_target_find((uint32_t)a->tid);
-		if (!one) {
-			mgmt_fail(r, EINVAL, "can't find the target", NULL);
-			return;
-		}
-		mgmt_done(r, json_pack("{s:[o], s:o}", "targets", show_target(one), "parameters",
-				       show_parameters(one)));
+	if (a->has_tid && !one) {
+		mgmt_fail(r, EINVAL, "can't find the target", NULL);
 		return;
 	}
-	list = json_array();
-	list_for_each (t, targets(), struct target, link) {
-		if (target_is_shown(t))
-			json_array_append_new(list, show_target(t->transport));
-	}
-	mgmt_done(r, json_pack("{s:o}", "targets", list));
+	mgmt_result_begin(&w);
+	write_array(&w, "targets");
+	if (one)
+		show_target(&w, one);
+	else
+		list_for_each (t, targets(), struct target, link) {
+			if (target_is_shown(t))
+				show_target(&w, t->transport);
+		}
+	write_array_end(&w);
+	if (one)
+		show_parameters(&w, one);
+	mgmt_result_done(r, &w);
 }
 
 static void update_state(struct mgmt_request *r, const char *value)

@@ -30,10 +30,16 @@ static bool none_is_open(void)
 /* Every request is answered once, by a line with a number, and a text when it was refused. */
 static void answered(struct mgmt_request *request, json_t *response)
 {
-	json_t *rc = json_object_get(response, "rc");
-	char *line = json_dumps(response, JSON_COMPACT);
+	json_t *rc;
+	char *line;
 
+	if (request->text)
+		response =
+		    json_loadb(request->text, request->text_len, JSON_REJECT_DUPLICATES, NULL);
+	rc = json_object_get(response, "rc");
+	line = json_dumps(response, JSON_COMPACT);
 	must(json_is_integer(rc) && line);
+	must(!request->text || !strcmp(line, request->text));
 	must(!json_integer_value(rc) == !json_object_get(response, "error"));
 	must(json_integer_value(rc) >= 0 && json_integer_value(rc) < 256);
 	free(line);

@@ -81,28 +81,21 @@ static char *read_line(int fd, size_t *len)
 	return NULL;
 }
 
-static json_t *receive(int fd, const struct sockaddr_un *addr, int *rc)
+int adm_no_answer(unsigned int control_port)
 {
-	size_t len;
-	CLEANUP_FREE char *line = read_line(fd, &len);
-	json_t *answer = line ? json_loadb(line, len, 0, NULL) : NULL;
+	struct sockaddr_un addr;
 
-	if (!line) {
-		*rc = complain(addr, errno ? errno : ECONNRESET);
-	} else if (!json_is_integer(json_object_get(answer, "rc"))) {
-		*rc = complain(addr, EBADMSG);
-		json_decref(answer);
-		answer = NULL;
-	}
-	return answer;
+	fill_address(&addr, control_port);
+	return complain(&addr, EBADMSG);
 }
 
-json_t *adm_ask(unsigned int control_port, const json_t *request, int *rc)
+char *adm_ask_text(unsigned int control_port, const json_t *request, size_t *len, int *rc)
 {
 	CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CLEANUP_FREE char *text = NULL;
 	struct sockaddr_un addr;
 	int error = fill_address(&addr, control_port);
+	char *line;
 
 	if (!error && (fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof(addr))))
 		error = errno;
@@ -116,5 +109,33 @@ json_t *adm_ask(unsigned int control_port, const json_t *request, int *rc)
 	}
 	send_all(fd, text, strlen(text));
 	send_all(fd, "\n", 1);
-	return receive(fd, &addr, rc);
+	line = read_line(fd, len);
+	if (!line)
+		*rc = complain(&addr, errno ? errno : ECONNRESET);
+	return line;
+}
+
+json_t *adm_ask(unsigned int control_port, const json_t *request, int *rc)
+{
+	size_t len;
+	CLEANUP_FREE char *text = adm_ask_text(control_port, request, &len, rc);
+	json_t *answer = text ? json_loadb(text, len, 0, NULL) : NULL;
+
+	if (!text || json_is_integer(json_object_get(answer, "rc")))
+		return answer;
+	*rc = adm_no_answer(control_port);
+	json_decref(answer);
+	return NULL;
+}
+
+const char *adm_text(const json_t *object, const char *member)
+{
+	const char *text = json_string_value(json_object_get(object, member));
+
+	return text ? text : "";
+}
+
+json_int_t adm_number(const json_t *object, const char *member)
+{
+	return json_integer_value(json_object_get(object, member));
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tgtadm/print.h"
 #include "util/cleanup.h"
 
 #define LINE_MAX_BYTES 1024
@@ -69,10 +68,8 @@ static void print_line(const char *text)
 	fprintf(stderr, "tgtadm: %.*s\n", (int)len, line);
 }
 
-void adm_complain(const json_t *response)
+void adm_complain(const char *error, const char *reason)
 {
-	const char *error = adm_text(response, "error"), *reason = adm_text(response, "detail");
-
 	print_line(error);
 	if (!strstr(error, reason)) /* an empty one is in every text */
 		print_line(reason);

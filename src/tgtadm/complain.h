@@ -3,12 +3,10 @@
 #ifndef TGT_TGTADM_COMPLAIN_H
 #define TGT_TGTADM_COMPLAIN_H
 
-#include <jansson.h>
-
 /*
  * On the standard error output: the daemon's error, for which scripts look in the first line, and
- * in a line of its own the reason, if there is one that the first doesn't have.
+ * in a line of its own the reason, if it isn't empty and the first doesn't have it.
  */
-void adm_complain(const json_t *response);
+void adm_complain(const char *error, const char *reason);
 
 #endif

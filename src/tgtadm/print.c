@@ -3,63 +3,40 @@
 
 #include <stdio.h>
 
-const char *adm_text(const json_t *object, const char *member)
-{
-	const char *text = json_string_value(json_object_get(object, member));
-
-	return text ? text : "";
-}
-
-json_int_t adm_number(const json_t *object, const char *member)
-{
-	return json_integer_value(json_object_get(object, member));
-}
-
-bool adm_true(const json_t *object, const char *member)
-{
-	return json_is_true(json_object_get(object, member));
-}
-
 /* Words of an array, with separator between them. */
-static void print_words(const json_t *words, const char *separator)
+static void print_words(const struct value *words, const char *separator)
 {
-	size_t i;
-	json_t *word;
+	const char *before = "";
 
-	json_array_foreach(words, i, word)
+	value_each(words, word)
 	{
-		printf("%s%s", i ? separator : "", json_string_value(word));
+		printf("%s%s", before, value_as_text(word));
+		before = separator;
 	}
 }
 
-static void print_drivers(const json_t *result)
+static void print_drivers(const struct value *result)
 {
-	size_t i;
-	json_t *row;
-
 	printf("LLDs:\n");
-	json_array_foreach(json_object_get(result, "drivers"), i, row)
+	value_each(value_member(result, "drivers"), row)
 	{
-		printf("    %s: %s\n", adm_text(row, "name"), adm_text(row, "state"));
+		printf("    %s: %s\n", value_text(row, "name"), value_text(row, "state"));
 	}
 }
 
-static void print_system(const json_t *result)
+static void print_system(const struct value *result)
 {
-	size_t i;
-	json_t *row;
-
 	printf("System:\n");
-	printf("    State: %s\n", adm_text(result, "state"));
-	printf("    debug: %s\n", adm_true(result, "debug") ? "on" : "off");
+	printf("    State: %s\n", value_text(result, "state"));
+	printf("    debug: %s\n", value_true(result, "debug") ? "on" : "off");
 	print_drivers(result);
 	printf("Backing stores:\n");
-	json_array_foreach(json_object_get(result, "backing_stores"), i, row)
+	value_each(value_member(result, "backing_stores"), row)
 	{
-		const json_t *flags = json_object_get(row, "bsoflags");
+		const struct value *flags = value_member(row, "bsoflags");
 
-		printf("    %s", adm_text(row, "name"));
-		if (json_array_size(flags)) {
+		printf("    %s", value_text(row, "name"));
+		if (value_count(flags)) {
 			printf(" (bsoflags ");
 			print_words(flags, ":");
 			printf(")");
@@ -67,115 +44,100 @@ static void print_system(const json_t *result)
 		printf("\n");
 	}
 	printf("Device types:\n");
-	json_array_foreach(json_object_get(result, "device_types"), i, row)
+	value_each(value_member(result, "device_types"), row)
 	{
-		printf("    %s\n", json_string_value(row));
+		printf("    %s\n", value_as_text(row));
 	}
 	/* no iSNS client; the lines stay, for those who parse them */
 	printf("iSNS:\n    iSNS=Off\n    iSNSServerIP=\n    iSNSServerPort=3205\n"
 	       "    iSNSAccessControl=Off\n");
 }
 
-static void print_portals(const json_t *result)
+static void print_portals(const struct value *result)
 {
-	size_t i;
-	json_t *row;
-
-	json_array_foreach(json_object_get(result, "portals"), i, row)
+	value_each(value_member(result, "portals"), row)
 	{
-		printf("Portal: %s,%lld\n", adm_text(row, "address"),
-		       (long long)adm_number(row, "group_tag"));
+		printf("Portal: %s,%lld\n", value_text(row, "address"),
+		       value_number(row, "group_tag"));
 	}
 }
 
-static void print_accounts(const json_t *result)
+static void print_accounts(const struct value *result)
 {
-	const json_t *accounts = json_object_get(result, "accounts");
-	size_t i;
-	json_t *row;
+	const struct value *accounts = value_member(result, "accounts");
 
-	if (json_array_size(accounts))
+	if (value_count(accounts))
 		printf("Account list:\n");
-	json_array_foreach(accounts, i, row)
+	value_each(accounts, row)
 	{
-		printf("    %s\n", json_string_value(row));
+		printf("    %s\n", value_as_text(row));
 	}
 }
 
-static void print_pair(const json_t *row, const char *bytes, const char *count)
+static void print_pair(const struct value *row, const char *bytes, const char *count)
 {
-	printf(" %12lld %6lld", (long long)adm_number(row, bytes),
-	       (long long)adm_number(row, count));
+	printf(" %12lld %6lld", value_number(row, bytes), value_number(row, count));
 }
 
-static void print_counters(const json_t *result)
+static void print_counters(const struct value *result)
 {
-	size_t i;
-	json_t *row;
-
 	printf("tgt lun sid rd_subm(bytes,cmds) rd_done(bytes,cmds) "
 	       "wr_subm(bytes,cmds) wr_done(bytes,cmds) errs\n");
-	json_array_foreach(json_object_get(result, "counters"), i, row)
+	value_each(value_member(result, "counters"), row)
 	{
-		printf("%3lld %3lld %3lld", (long long)adm_number(row, "tid"),
-		       (long long)adm_number(row, "lun"), (long long)adm_number(row, "sid"));
+		printf("%3lld %3lld %3lld", value_number(row, "tid"), value_number(row, "lun"),
+		       value_number(row, "sid"));
 		print_pair(row, "read_submitted_bytes", "read_submitted");
 		print_pair(row, "read_done_bytes", "read_done");
 		print_pair(row, "write_submitted_bytes", "write_submitted");
 		print_pair(row, "write_done_bytes", "write_done");
-		printf(" %4lld\n", (long long)adm_number(row, "errors"));
+		printf(" %4lld\n", value_number(row, "errors"));
 	}
 }
 
-static void print_module(const json_t *module)
+static void print_module(const struct value *module)
 {
-	size_t i;
-	json_t *row;
-
-	printf("    %s\n", adm_text(module, "name"));
-	printf("        Description: %s\n", adm_text(module, "help"));
-	printf("        File: %s\n", adm_text(module, "file"));
-	printf("        Version: %s\n", adm_text(module, "version"));
-	printf("        ABI: %s\n", adm_text(module, "abi"));
-	printf("        Kind: %s\n", adm_text(module, "kind"));
-	printf("        Thread model: %s\n", adm_text(module, "thread_model"));
+	printf("    %s\n", value_text(module, "name"));
+	printf("        Description: %s\n", value_text(module, "help"));
+	printf("        File: %s\n", value_text(module, "file"));
+	printf("        Version: %s\n", value_text(module, "version"));
+	printf("        ABI: %s\n", value_text(module, "abi"));
+	printf("        Kind: %s\n", value_text(module, "kind"));
+	printf("        Thread model: %s\n", value_text(module, "thread_model"));
 	printf("        Capabilities: ");
-	print_words(json_object_get(module, "capabilities"), " ");
+	print_words(value_member(module, "capabilities"), " ");
 	printf("\n        Options:\n");
-	json_array_foreach(json_object_get(module, "options"), i, row)
+	value_each(value_member(module, "options"), row)
 	{
-		const char *preset = adm_text(row, "default");
+		const char *preset = value_text(row, "default");
 
-		printf("            %s (%s%s%s): %s\n", adm_text(row, "name"),
-		       adm_text(row, "type"), *preset ? ", default " : "", preset,
-		       adm_text(row, "help"));
+		printf("            %s (%s%s%s): %s\n", value_text(row, "name"),
+		       value_text(row, "type"), *preset ? ", default " : "", preset,
+		       value_text(row, "help"));
 	}
 	printf("        LUNs:\n");
-	json_array_foreach(json_object_get(module, "luns"), i, row)
+	value_each(value_member(module, "luns"), row)
 	{
-		printf("            target %lld LUN %lld\n", (long long)adm_number(row, "tid"),
-		       (long long)adm_number(row, "lun"));
+		printf("            target %lld LUN %lld\n", value_number(row, "tid"),
+		       value_number(row, "lun"));
 	}
 }
 
-static void print_modules(const json_t *result)
+static void print_modules(const struct value *result)
 {
-	size_t i;
-	json_t *row;
-
 	printf("Backing stores:\n");
-	json_array_foreach(json_object_get(result, "modules"), i, row)
+	value_each(value_member(result, "modules"), row)
 	{
 		print_module(row);
 	}
 	printf("Failed:\n");
-	json_array_foreach(json_object_get(result, "failed"), i, row)
+	value_each(value_member(result, "failed"), row)
 	{
-		printf("    %s: %s\n", adm_text(row, "file"), adm_text(row, "reason"));
+		printf("    %s: %s\n", value_text(row, "file"), value_text(row, "reason"));
 	}
 }
 
-static void print_show(enum adm_mode mode, const json_t *result)
+static void print_show(enum adm_mode mode, const struct value *result)
 {
 	switch (mode) {
 	case MODE_SYSTEM:
@@ -206,7 +168,7 @@ static void print_show(enum adm_mode mode, const json_t *result)
 	}
 }
 
-void adm_print(const struct adm_options *options, const json_t *result)
+void adm_print(const struct adm_options *options, const struct value *result)
 {
 	if (options->op == OP_SHOW)
 		print_show(options->mode, result);

@@ -4,17 +4,13 @@
 #define TGT_TGTADM_PRINT_H
 
 #include "tgtadm/options.h"
+#include "tgtadm/value.h"
 
 /* result may be NULL: nothing to say. */
-void adm_print(const struct adm_options *options, const json_t *result);
+void adm_print(const struct adm_options *options, const struct value *result);
 
 /* print_target.c */
-void adm_print_targets(const json_t *result);
-void adm_print_sessions(const json_t *result);
-
-/* A member as text or number; "" and 0 when it isn't there. */
-const char *adm_text(const json_t *object, const char *member);
-json_int_t adm_number(const json_t *object, const char *member);
-bool adm_true(const json_t *object, const char *member);
+void adm_print_targets(const struct value *result);
+void adm_print_sessions(const struct value *result);
 
 #endif

@@ -89,13 +89,9 @@ static void print_command(const struct admin_options *o, const json_t *request)
 
 /* ---- asking ---- */
 
-static int complain(const json_t *response)
+static void complain(const char *error, const char *detail)
 {
-	const char *detail = adm_text(response, "detail");
-
-	fprintf(stderr, "tgt-admin: %s%s%s\n", adm_text(response, "error"), *detail ? ": " : "",
-		detail);
-	return (int)adm_number(response, "rc");
+	fprintf(stderr, "tgt-admin: %s%s%s\n", error, *detail ? ": " : "", detail);
 }
 
 /* Sends a request (taken over); the result (NULL: none, or *rc says what to exit with). */
@@ -106,7 +102,9 @@ static json_t *ask(const struct admin_options *o, json_t *request, int *rc)
 	json_decref(request);
 	if (!response)
 		return NULL;
-	*rc = adm_number(response, "rc") ? complain(response) : 0;
+	*rc = (int)adm_number(response, "rc");
+	if (*rc)
+		complain(adm_text(response, "error"), adm_text(response, "detail"));
 	result = *rc ? NULL : json_incref(json_object_get(response, "result"));
 	json_decref(response);
 	return result;
@@ -190,14 +188,26 @@ static json_t *ask_targets(const struct admin_options *o, int *rc)
 	return ask(o, json_pack("{s:s, s:s}", "op", "show", "mode", "target"), rc);
 }
 
+/* As tgtadm prints it. */
 static int show(const struct admin_options *o)
 {
+	json_t *request = json_pack("{s:s, s:s}", "op", "show", "mode", "target");
+	size_t len;
 	int rc = 1;
-	json_t *result = ask_targets(o, &rc);
+	CLEANUP_FREE char *line = adm_ask_text(o->control_port, request, &len, &rc);
+	CLEANUP_FREE struct value *response = line ? value_read(line, len) : NULL;
+	const struct value *number = value_member(response, "rc");
 
-	if (!rc)
-		adm_print_targets(result);
-	json_decref(result);
+	json_decref(request);
+	if (!line)
+		return rc;
+	if (!number || number->type != VALUE_NUMBER)
+		return adm_no_answer(o->control_port);
+	rc = (int)number->number;
+	if (rc)
+		complain(value_text(response, "error"), value_text(response, "detail"));
+	else
+		adm_print_targets(value_member(response, "result"));
 	return rc;
 }
 

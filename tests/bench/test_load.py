@@ -2,6 +2,7 @@
 """iscsi-load does what its options say, and finds data that are wrong."""
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -200,3 +201,15 @@ def test_wrong_options(words):
     done = subprocess.run([LOAD, *(["--url", "iscsi://127.0.0.1:1/iqn.x:t/1"] if words else []), *words],
                           capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and done.stderr
+
+
+def sleeps(target, *options):
+    """Of the load, by the kernel's count."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_nvcsw
+    target.load(1, "--op", "read", "--depth", 1, "--count", 3000, *options)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_nvcsw - before
+
+
+def test_who_spins_does_not_sleep(target):
+    asleep, spinning = sleeps(target), sleeps(target, "--spin")
+    assert spinning < 300 < asleep, (spinning, asleep)

@@ -263,7 +263,9 @@ static void wait_for_answers(struct session *sessions)
 			ts.tv_nsec =
 			    due <= now ? SPIN : NOBODY_WAITS; /* due, but there is no room */
 	}
-	for (unsigned i = 0; i < opt.sessions; i++)
+	if (opt.spin)
+		ts.tv_nsec = 0;
+	for (unsigned i = 0; !opt.spin && i < opt.sessions; i++)
 		session_wake_at(&sessions[i]);
 	if (ppoll(fds, opt.sessions, &ts, NULL) < 0)
 		die("poll");

@@ -26,6 +26,9 @@ static const char usage[] =
     "  --size BYTES          of an I/O (4096)\n"
     "  --depth N             I/Os in flight a session (32)\n"
     "  --batch               the next I/Os start when all those in flight have ended\n"
+    "  --spin                look for answers all the time instead of sleeping: waking a sleeper "
+    "up is\n"
+    "                        work of the CPU that the target has\n"
     "  --sessions N          (1)\n"
     "  --at-once N           connections that are made and log in at the same time (1)\n"
     "  --range BYTES         of the medium that are used (1 GiB, or all if it is smaller)\n"
@@ -139,6 +142,7 @@ static const struct option options[] = {
     {"size", required_argument, NULL, 's'},
     {"depth", required_argument, NULL, 'd'},
     {"batch", no_argument, NULL, 'b'},
+    {"spin", no_argument, NULL, 'z'},
     {"range", required_argument, NULL, 'r'},
     {"sessions", required_argument, NULL, 'n'},
     {"seconds", required_argument, NULL, 'S'},
@@ -199,6 +203,9 @@ static void take(int c, const char *name, const char *value)
 		break;
 	case 'b':
 		opt.batch = true;
+		break;
+	case 'z':
+		opt.spin = true;
 		break;
 	case 'q':
 		opt.sequential = true;

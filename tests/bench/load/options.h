@@ -17,7 +17,7 @@ struct options {
 	uint64_t range, count;
 	unsigned at_once; /* logins */
 	unsigned rate;    /* I/Os a second of all sessions; 0: as many as go */
-	bool sequential, tape, idle, batch, verify, header_digest, data_digest;
+	bool sequential, tape, idle, batch, spin, verify, header_digest, data_digest;
 };
 
 extern struct options opt;

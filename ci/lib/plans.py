@@ -77,7 +77,8 @@ class Plan:
         """Most mostly wait; but a guest is emulated, and keeps a CPU busy."""
         name = os.path.basename(folder)
         self.pytest(name, folder, after=["build-plain"] + (["packages"] if name == "packaging" else []),
-                    cores=2 if name == "guest" else 1, files=3 if name == "ceph" else 2)
+                    cores=2 if name == "guest" else 1, files=3 if name == "ceph" else 2,
+                    timeout=1800 if name == "guest" else 900)
 
     def conformance(self, variant, arguments=(), name="conformance"):
         name = f"{name}-{variant}"

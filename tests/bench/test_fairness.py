@@ -10,9 +10,9 @@ SIZE = 256 << 20
 SECONDS = 1
 BIG = ("--depth", 256, "--size", 1 << 20, "--sequential")
 SMALL = ("--depth", 1, "--op", "read")
-# Of a CPU that two share, and of an event loop that turns between them, there is a third or more left.  Without turns
-# it was a hundredth, as all 1 MiB reads of a window came first.
-LEFT = 12
+# Where they have a CPU each for the loads and for the target, a third is left; where these share two CPUs with other tests,
+# a fifteenth.  Without turns it was a fiftieth to a five hundredth, as all 1 MiB reads of a window came first.
+LEFT = 40
 
 
 @pytest.fixture

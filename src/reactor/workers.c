@@ -100,6 +100,7 @@ static void put(const struct running *r, uint32_t ns)
 static __thread struct {
 	bool collects;
 	unsigned count;
+	const struct work_gate *gate; /* whose jobs sent it; only compared */
 	struct reactor *reactor;
 	struct message *newest, *oldest; /* by next */
 } outbox;
@@ -168,6 +169,7 @@ static uint32_t run(const struct running *r)
 	uint64_t begin = r->is_timed ? now_ns() : 0, took;
 
 	outbox.collects = r->is_short;
+	outbox.gate = r->gate;
 	r->work->fn(r->work);
 	outbox.collects = false;
 	if (!r->is_timed)
@@ -176,10 +178,12 @@ static uint32_t run(const struct running *r)
 	return took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
 }
 
-/* Nothing that was sent waits while this thread sleeps, or is at something long. */
+/* Nothing that was sent waits while this thread sleeps, or is at something long, or at what is
+ * another owner's, whose file may be dead. */
 static bool has_to_send(const struct running *r, bool taken)
 {
-	return outbox.count && (!taken || !r->is_short || outbox.count >= SENT_TOGETHER);
+	return outbox.count &&
+	       (!taken || !r->is_short || r->gate != outbox.gate || outbox.count >= SENT_TOGETHER);
 }
 
 /* The next job; false: the pool stops.  Lock held. */

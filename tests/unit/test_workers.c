@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "reactor/reactor.h"
 #include "reactor/workers.h"
 
 enum { GATE = 3 };
@@ -149,6 +150,72 @@ static void short_jobs_share_a_thread(void **state)
 	assert_int_equal(workers_stop(5000), 0);
 }
 
+struct sender {
+	struct work work;
+	struct message message;
+	struct reactor *reactor;
+};
+
+static void heard(struct message *message)
+{
+	reactor_quit(container_of(message, struct sender, message)->reactor);
+}
+
+static void tell(struct work *work)
+{
+	struct sender *s = container_of(work, struct sender, work);
+
+	workers_send(s->reactor, &s->message);
+	atomic_fetch_add(&ended, 1);
+}
+
+static void give_up(struct timer *timer)
+{
+	(void)timer;
+	fail_msg("what a job has sent waits for another owner's job that hangs");
+}
+
+static atomic_bool all_wait;
+
+static void until_all_wait(struct work *work)
+{
+	(void)work;
+	while (!atomic_load(&all_wait))
+		usleep(100);
+	atomic_fetch_add(&ended, 1);
+}
+
+/* The one thread takes a job that sends, and then one of another owner, whose file is dead. */
+static void nobody_waits_for_another_owners_job(void **state)
+{
+	struct work_gate alive, dead, before;
+	struct work first = {.fn = until_all_wait}, stuck = {.fn = hang, .may_be_short = true};
+	struct timer patience = {.fn = give_up};
+	struct sender sender = {.work = {.fn = tell, .may_be_short = true}, .message.fn = heard};
+
+	(void)state;
+	atomic_store(&ended, 0);
+	atomic_store(&all_wait, false);
+	assert_int_equal(reactors_start(1, 0), 0);
+	assert_int_equal(workers_start(1), 0);
+	sender.reactor = reactor_self();
+	work_gate_init(&before, GATE);
+	work_gate_init(&alive, GATE);
+	work_gate_init(&dead, GATE);
+	pthread_mutex_lock(&block);
+	workers_submit(&before, &first);
+	workers_submit(&alive, &sender.work);
+	workers_submit(&dead, &stuck);
+	atomic_store(&all_wait, true);
+	reactor_timer_arm(sender.reactor, &patience, 2000);
+	reactor_run(sender.reactor);
+	reactor_timer_cancel(&patience);
+	pthread_mutex_unlock(&block);
+	wait_for(3);
+	assert_int_equal(workers_stop(5000), 0);
+	reactors_stop();
+}
+
 static void slow(struct work *work)
 {
 	(void)work;
@@ -186,6 +253,7 @@ int main(void)
 	    cmocka_unit_test(a_hung_gate_leaves_the_others_alone),
 	    cmocka_unit_test(a_sleeper_is_called_for_one_job_only),
 	    cmocka_unit_test(short_jobs_share_a_thread),
+	    cmocka_unit_test(nobody_waits_for_another_owners_job),
 	    cmocka_unit_test(what_is_not_short_spreads),
 	};
 

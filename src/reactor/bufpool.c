@@ -8,18 +8,11 @@
 #include "util/cleanup.h"
 
 #define PAGE 4096u
-#define SLAB_BYTES (2u << 20)
 
 /* One size of buffer.  Free ones are chained through their first bytes. */
 struct size_class {
 	uint32_t size;
 	void *free;
-};
-
-struct slab {
-	struct slab *next;
-	void *memory;
-	size_t size;
 };
 
 /* The parts of a pool, in sixteenths of it. */
@@ -33,7 +26,8 @@ struct bufpool {
 	size_t reserved;
 	bool serving;
 	struct size_class classes[5];
-	struct slab *slabs;
+	void **slabs; /* in the order in which they came */
+	unsigned nr_slabs;
 	void *free_vectors; /* iovec arrays of BUF_MAX_IOV, chained likewise */
 	struct list waiters;
 };
@@ -58,13 +52,9 @@ struct bufpool *bufpool_create(size_t limit_bytes)
 
 void bufpool_destroy(struct bufpool *p)
 {
-	while (p->slabs) {
-		struct slab *s = p->slabs;
-
-		p->slabs = s->next;
-		munmap(s->memory, s->size);
-		free(s);
-	}
+	for (unsigned i = 0; i < p->nr_slabs; i++)
+		munmap(p->slabs[i], BUF_SLAB_BYTES);
+	free(p->slabs);
 	while (p->free_vectors) {
 		void *v = p->free_vectors;
 
@@ -83,23 +73,48 @@ static struct size_class *class_for(struct bufpool *p, uint32_t size)
 	return c;
 }
 
+/* Aligned, so that the kernel can back it with one huge page where there is one; NULL: no memory.
+ */
+static void *map_slab(void)
+{
+	const size_t size = BUF_SLAB_BYTES;
+	char *mapped =
+	    mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t before;
+
+	if (mapped == MAP_FAILED)
+		return NULL;
+	before = (size - (uintptr_t)mapped % size) % size;
+	if (before)
+		munmap(mapped, before);
+	munmap(mapped + before + size, size - before);
+	/* a kernel without huge pages says EINVAL, and nothing is lost */
+	madvise(mapped + before, size, MADV_HUGEPAGE);
+	return mapped + before;
+}
+
+static void *add_slab(struct bufpool *p)
+{
+	void **slabs = realloc(p->slabs, (p->nr_slabs + 1) * sizeof(*slabs));
+	void *slab;
+
+	if (!slabs)
+		return NULL;
+	p->slabs = slabs;
+	slab = map_slab();
+	if (slab)
+		p->slabs[p->nr_slabs++] = slab;
+	return slab;
+}
+
 static bool grow(struct bufpool *p, struct size_class *c)
 {
-	size_t size = SLAB_BYTES;
-	struct slab *slab = malloc(sizeof(*slab));
+	char *slab = add_slab(p);
 
 	if (!slab)
 		return false;
-	slab->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (slab->memory == MAP_FAILED) {
-		free(slab);
-		return false;
-	}
-	slab->size = size;
-	slab->next = p->slabs;
-	p->slabs = slab;
-	for (size_t at = 0; at + c->size <= size; at += c->size) {
-		void **buffer = (void **)(void *)((char *)slab->memory + at);
+	for (size_t at = 0; at + c->size <= BUF_SLAB_BYTES; at += c->size) {
+		void **buffer = (void **)(void *)(slab + at);
 
 		*buffer = c->free;
 		c->free = buffer;
@@ -294,6 +309,16 @@ void bufpool_put(struct bufpool *p, struct databuf *buf)
 	release(p, buf);
 	if (!list_empty(&p->waiters))
 		serve_waiters(p);
+}
+
+unsigned bufpool_slabs(const struct bufpool *p)
+{
+	return p->nr_slabs;
+}
+
+void *bufpool_slab(const struct bufpool *p, unsigned number)
+{
+	return p->slabs[number];
 }
 
 bool bufpool_reserve(struct bufpool *p, size_t bytes)

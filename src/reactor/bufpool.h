@@ -18,6 +18,7 @@
 
 #include "util/list.h"
 
+#define BUF_SLAB_BYTES (2u << 20)           /* of one slab, and its alignment: a huge page */
 #define BUF_MAX_PIECE (256u << 10)          /* the largest single buffer */
 #define BUF_MAX_IOV 65                      /* pieces of one databuf */
 #define BUF_MAX_BYTES (64u * BUF_MAX_PIECE) /* 16 MiB: the largest databuf */
@@ -74,6 +75,11 @@ bool bufpool_get_wait(struct bufpool *pool, struct buf_waiter *w);
 void bufpool_cancel(struct buf_waiter *w);
 /* Empties buf; harmless on an empty one. */
 void bufpool_put(struct bufpool *pool, struct databuf *buf);
+
+/* How many slabs there are, and where each begins, of those.  A slab stays where it is, with its
+ * number, for the pool's life; no piece of a buffer reaches beyond its slab. */
+unsigned bufpool_slabs(const struct bufpool *pool);
+void *bufpool_slab(const struct bufpool *pool, unsigned number);
 
 /* Promises of memory (a session's unsolicited data): count against what BUF_UNSOLICITED has. */
 bool bufpool_reserve(struct bufpool *pool, size_t bytes);

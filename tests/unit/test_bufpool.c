@@ -4,8 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "reactor/bufpool.h"
@@ -36,6 +38,60 @@ static void pieces_are_aligned_and_whole(void **state)
 		bufpool_put(p, &b);
 		assert_null(b.iov);
 		bufpool_put(p, &b); /* harmless */
+	}
+	bufpool_destroy(p);
+}
+
+/* What the kernel says of the mapping that an address lies in; false: it isn't mapped, or not told.
+ */
+static bool vm_flags(const void *at, char *flags, size_t size)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	unsigned long from, to;
+	bool here = false, found = false;
+	char line[512];
+
+	assert_non_null(f);
+	while (!found && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx", &from, &to) == 2)
+			here = (uintptr_t)at >= from && (uintptr_t)at < to;
+		else if (here && strncmp(line, "VmFlags:", 8) == 0)
+			found = snprintf(flags, size, "%s", line + 8) > 0;
+	}
+	fclose(f);
+	return found;
+}
+
+static void *slab_of(const struct databuf *b)
+{
+	char *base = b->iov[0].iov_base;
+
+	return base - (uintptr_t)base % BUF_SLAB_BYTES;
+}
+
+/* One huge page each, where the kernel has any. */
+static void slabs_are_aligned_and_stay(void **state)
+{
+	struct bufpool *p = bufpool_create(0);
+	struct databuf small, big[10];
+	char flags[512];
+
+	(void)state;
+	assert_int_equal(bufpool_slabs(p), 0);
+	assert_true(bufpool_get(p, BUF_OUT, NULL, &small, 4096));
+	assert_int_equal(bufpool_slabs(p), 1);
+	/* eight of these are a slab */
+	for (unsigned i = 0; i < 10; i++)
+		assert_true(bufpool_get(p, BUF_OUT, NULL, &big[i], BUF_MAX_PIECE));
+	assert_int_equal(bufpool_slabs(p), 3);
+	assert_ptr_equal(bufpool_slab(p, 0), slab_of(&small));
+	assert_ptr_equal(bufpool_slab(p, 1), slab_of(&big[0]));
+	assert_ptr_equal(bufpool_slab(p, 1), slab_of(&big[7]));
+	assert_ptr_equal(bufpool_slab(p, 2), slab_of(&big[8]));
+	assert_ptr_equal(bufpool_slab(p, 2), slab_of(&big[9]));
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0) {
+		assert_true(vm_flags(small.iov[0].iov_base, flags, sizeof(flags)));
+		assert_non_null(strstr(flags, " hg"));
 	}
 	bufpool_destroy(p);
 }
@@ -239,6 +295,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(pieces_are_aligned_and_whole),
+	    cmocka_unit_test(slabs_are_aligned_and_stay),
 	    cmocka_unit_test(copies_cross_pieces),
 	    cmocka_unit_test(who_waits_is_served_in_line),
 	    cmocka_unit_test(nobody_jumps_the_line),

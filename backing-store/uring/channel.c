@@ -23,6 +23,7 @@ struct channel {
 	struct uring *uring;
 	struct tgt_bs_reactor *reactor;
 	struct io_uring *ring;
+	struct uring_regions *regions; /* or NULL */
 	struct tgt_bs_watch *watch;
 	struct tgt_bs_timer *retry; /* NULL: never used; to be deleted also when it has fired */
 	bool retry_armed;
@@ -64,6 +65,7 @@ static unsigned int fill(struct channel *channel)
 		if (!sqe)
 			break;
 		uring_io_prepare(channel->uring, io, sqe);
+		uring_regions_use(channel->regions, sqe);
 	}
 	return n;
 }
@@ -242,9 +244,12 @@ static int create_ring(struct channel *channel, char *error, size_t error_size)
 	}
 	rc = uring->host->fd_watch(channel->reactor, channel->ring->ring_fd, EPOLLIN, on_ready,
 				   channel, &channel->watch);
-	if (rc)
+	if (rc) {
 		snprintf(error, error_size, "io_uring can't be waited for: %s", strerror(-rc));
-	return rc;
+		return rc;
+	}
+	channel->regions = uring_regions_create(uring, channel->reactor, channel->ring);
+	return 0;
 }
 
 /* True when the channel has what it needs, and makes it at first. */
@@ -317,6 +322,7 @@ void uring_channels_destroy(struct uring *uring)
 
 		if (channel->ring)
 			uring_ring_destroy(channel->ring);
+		free(channel->regions);
 		free(channel);
 		channel = next;
 	}

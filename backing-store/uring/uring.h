@@ -12,6 +12,7 @@
 #define URING_MAX_DEPTH 4096
 
 struct channel;
+struct uring_regions;
 
 struct uring {
 	struct file file;
@@ -60,6 +61,15 @@ void uring_io_start(const struct uring *uring, struct uring_io *io, struct tgt_b
 void uring_io_prepare(const struct uring *uring, struct uring_io *io, struct io_uring_sqe *sqe);
 /* Takes the result of a round.  True: that was the last one, and the request's results are set. */
 bool uring_io_result(struct uring *uring, struct uring_io *io, int result);
+
+/* ---- regions.c ---- */
+
+/* For a new ring of that reactor's; NULL: it does without.  free() it with the ring.  On the
+ * reactor's thread, as uring_regions_use(). */
+struct uring_regions *uring_regions_create(const struct uring *uring,
+					   struct tgt_bs_reactor *reactor, struct io_uring *ring);
+/* Lets a READ or WRITE name the registered memory that its data lie in, if they do. */
+void uring_regions_use(struct uring_regions *regions, struct io_uring_sqe *sqe);
 
 /* ---- channel.c ---- */
 

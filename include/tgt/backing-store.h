@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 #define TGT_BS_ABI_MAJOR 0
-#define TGT_BS_ABI_MINOR 5
+#define TGT_BS_ABI_MINOR 6
 
 struct tgt_bs_lu;      /* the host's: the logical unit that a store serves */
 struct tgt_bs_reactor; /* the host's: one event loop thread */
@@ -383,7 +383,20 @@ struct tgt_bs_host {
 	void (*medium_changed)(struct tgt_bs_lu *lu, int present);
 	/* The store can (1) or can't (0) be reached. */
 	void (*online_changed)(struct tgt_bs_lu *lu, int online);
+
+	/* Since 0.6, see TGT_BS_HOST_HAS().  The memory that this reactor takes for the data of
+	 * commands, for a store that makes it known to the kernel or to a device once and for all:
+	 * returns how many regions there are, and fills up to max of regions[] from number from on.
+	 * A region and its number stay until the reactor's channels are closed; more may come at
+	 * any time.  iov may also point elsewhere, and no piece of it reaches beyond its region.
+	 * On the reactor's thread. */
+	uint32_t (*lasting_memory)(struct tgt_bs_reactor *reactor, uint32_t from,
+				   struct iovec *regions, uint32_t max);
 };
+
+/* Whether a function of a later minor version is there: a module may meet an older daemon. */
+#define TGT_BS_HOST_HAS(host, function)                                                            \
+	((host)->struct_size >= offsetof(struct tgt_bs_host, function) + sizeof((host)->function))
 
 /* Small durable blobs that live with the medium (optional).  Of a tape it is the cartridge's memory
  * (since 0.4): what the host keeps for the drive stays in its files. */

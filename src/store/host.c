@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reactor/bufpool.h"
 #include "store/store.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -666,6 +667,17 @@ static void host_online_changed(struct tgt_bs_lu *lu, int online)
 		store->events->online_changed(store->owner, store->serial, online != 0);
 }
 
+static uint32_t host_lasting_memory(struct tgt_bs_reactor *reactor, uint32_t from,
+				    struct iovec *regions, uint32_t max)
+{
+	const struct bufpool *pool = reactor_bufpool((struct reactor *)reactor);
+	const uint32_t count = bufpool_slabs(pool);
+
+	for (uint32_t i = 0; i < max && from < count; i++, from++)
+		regions[i] = (struct iovec){bufpool_slab(pool, from), BUF_SLAB_BYTES};
+	return count;
+}
+
 const struct tgt_bs_host *store_host_table(void)
 {
 	static const struct tgt_bs_host host = {
@@ -681,6 +693,7 @@ const struct tgt_bs_host *store_host_table(void)
 	    .size_changed = host_size_changed,
 	    .medium_changed = host_medium_changed,
 	    .online_changed = host_online_changed,
+	    .lasting_memory = host_lasting_memory,
 	};
 
 	return &host;

@@ -50,6 +50,8 @@ static struct {
 	pthread_mutex_t lock; /* log */
 	char log[LOG_SIZE];
 	int timer_error, watch_error;
+	const struct iovec *regions;
+	unsigned int nr_regions;
 } fake = {
     .wake = -1,
     .watches = LIST_INIT(fake.watches),
@@ -188,7 +190,16 @@ static void host_online_changed(struct tgt_bs_lu *lu, int online)
 	host_log(lu, TGT_BS_LOG_INFO, "%s", online ? "online" : "offline");
 }
 
-static const struct tgt_bs_host table = {
+static uint32_t host_lasting_memory(struct tgt_bs_reactor *reactor, uint32_t from,
+				    struct iovec *regions, uint32_t max)
+{
+	must(on_reactor() && (void *)reactor == &reactor_tag, "lasting_memory() off its reactor");
+	for (uint32_t i = 0; i < max && from + i < fake.nr_regions; i++)
+		regions[i] = fake.regions[from + i];
+	return fake.nr_regions;
+}
+
+static struct tgt_bs_host table = {
     .struct_size = sizeof(table),
     .abi_major = TGT_BS_ABI_MAJOR,
     .abi_minor = TGT_BS_ABI_MINOR,
@@ -201,6 +212,7 @@ static const struct tgt_bs_host table = {
     .size_changed = host_size_changed,
     .medium_changed = host_medium_changed,
     .online_changed = host_online_changed,
+    .lasting_memory = host_lasting_memory,
 };
 
 /* ---- the loop ---- */
@@ -590,6 +602,17 @@ void fake_fail_timers(int error)
 void fake_fail_watches(int error)
 {
 	fake.watch_error = error;
+}
+
+void fake_lasting_memory(const struct iovec *regions, unsigned int count)
+{
+	fake.regions = regions;
+	fake.nr_regions = count;
+}
+
+void fake_older_host(size_t size)
+{
+	table.struct_size = size ? (uint32_t)size : (uint32_t)sizeof(table);
 }
 
 static unsigned int length_of(const struct list *head)

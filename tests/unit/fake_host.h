@@ -101,6 +101,11 @@ void fake_log_clear(void);
 /* From now on timer_add() and fd_watch() answer that (0: work). */
 void fake_fail_timers(int error);
 void fake_fail_watches(int error);
+/* The regions that lasting_memory() tells from now on; the array stays the caller's, and so does
+ * the memory, until the channels are closed. */
+void fake_lasting_memory(const struct iovec *regions, unsigned int count);
+/* From now on the host's table ends there, as an older one's (0: it is whole). */
+void fake_older_host(size_t size);
 /* File descriptors watched and timers not yet deleted. */
 unsigned int fake_watches(void);
 unsigned int fake_timers(void);

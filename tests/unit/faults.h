@@ -25,8 +25,10 @@ enum fault_call {
 	FAULT_IO_EVENT,  /* error: of the request; limit: bytes it moved */
 	/* faults_uring.c */
 	FAULT_URING_SETUP,
-	FAULT_URING_ENTER, /* error: of the call; limit: requests taken by one call */
-	FAULT_URING_CQE,   /* error: of the request; limit: bytes it moved */
+	FAULT_URING_ENTER,    /* error: of the call; limit: requests taken by one call */
+	FAULT_URING_CQE,      /* error: of the request; limit: bytes it moved */
+	FAULT_URING_SPARSE,   /* a table for memory */
+	FAULT_URING_REGISTER, /* memory in it */
 	FAULT_CALLS
 };
 

@@ -77,7 +77,7 @@ static void cut(struct io_uring_sqe *sqe, size_t limit)
 	const struct iovec *in = (const struct iovec *)(uintptr_t)sqe->addr;
 	unsigned int n = 0;
 
-	if (sqe->opcode == IORING_OP_READ || sqe->opcode == IORING_OP_WRITE) {
+	if (sqe->opcode != IORING_OP_READV && sqe->opcode != IORING_OP_WRITEV) {
 		if (sqe->len > limit)
 			sqe->len = (unsigned int)limit;
 		return;
@@ -181,4 +181,37 @@ EXPORTED int io_uring_submit(struct io_uring *ring)
 	}
 	uring.nr_vectors = 0;
 	return (int)rc;
+}
+
+EXPORTED int io_uring_register_buffers_sparse(struct io_uring *ring, unsigned nr)
+{
+	struct io_uring_rsrc_register all = {.nr = nr, .flags = IORING_RSRC_REGISTER_SPARSE};
+	struct fault fault;
+	long rc;
+
+	if (fault_hit(FAULT_URING_SPARSE, 0, 0, &fault))
+		return -fault.error;
+	rc = syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_BUFFERS2, &all,
+		     sizeof(all));
+	return rc < 0 ? -errno : (int)rc;
+}
+
+EXPORTED int io_uring_register_buffers_update_tag(struct io_uring *ring, unsigned off,
+						  const struct iovec *iovecs, const __u64 *tags,
+						  unsigned nr)
+{
+	struct io_uring_rsrc_update2 update = {
+	    .offset = off,
+	    .data = (uintptr_t)iovecs,
+	    .tags = (uintptr_t)tags,
+	    .nr = nr,
+	};
+	struct fault fault;
+	long rc;
+
+	if (fault_hit(FAULT_URING_REGISTER, 0, 0, &fault))
+		return -fault.error;
+	rc = syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_BUFFERS_UPDATE, &update,
+		     sizeof(update));
+	return rc < 0 ? -errno : (int)rc;
 }

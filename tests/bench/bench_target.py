@@ -150,7 +150,7 @@ class Remote:
         pass
 
 
-def measure(target: Daemon | Remote, load: str, lun: int, options: Sequence[str], seconds: int,
+def measure(target: Daemon | Remote, load: str, lun: int, options: Sequence[str], seconds: float,
             load_cpu: int | None = LOAD_CPU) -> dict:
     command = [load, *target.words(lun), "--seconds", str(seconds), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -174,12 +174,12 @@ def measure(target: Daemon | Remote, load: str, lun: int, options: Sequence[str]
     return result
 
 
-def fio(image: Path, options: Sequence[str], seconds: int) -> dict:
+def fio(image: Path, options: Sequence[str], seconds: float) -> dict:
     """What fio gets from the file itself, past the page cache, with the load's depth."""
     named = dict(zip(options[::2], options[1::2]))
     done = subprocess.run(
         ["fio", "--name=file", f"--filename={image}", "--direct=1", "--ioengine=io_uring", f"--rw=rand{named['--op']}",
-         "--bs=4k", f"--iodepth={named['--depth']}", "--time_based", f"--runtime={seconds}", "--output-format=json"],
+         "--bs=4k", f"--iodepth={named['--depth']}", "--time_based", f"--runtime={seconds * 1000:.0f}ms", "--output-format=json"],
         capture_output=True, text=True, check=False, preexec_fn=die_with_parent(TARGET_CPU))
     if done.returncode:
         raise Unable(f"fio: {done.stderr.strip()}")
@@ -210,7 +210,7 @@ def syscalls_per_io(daemon: Daemon, load: str, lun: int, options: Sequence[str],
     return None if found is None else found / count
 
 
-def idle_sessions(daemon: Daemon, load: str, image: Path, seconds: int) -> dict:
+def idle_sessions(daemon: Daemon, load: str, image: Path, seconds: float) -> dict:
     """What sessions cost that do nothing, of a daemon that has done nothing yet."""
     pid = daemon.process.pid
     lun = daemon.lun("null", image)
@@ -228,7 +228,7 @@ def idle_sessions(daemon: Daemon, load: str, image: Path, seconds: int) -> dict:
             "session_kib": (with_sessions - start) / 1024 / IDLE_SESSIONS}
 
 
-def fairness(daemon: Daemon, load: str, image: Path, seconds: int) -> dict:
+def fairness(daemon: Daemon, load: str, image: Path, seconds: float) -> dict:
     """The latency of 4 KiB reads one after the other, alone and while another session has 256 of 1 MiB in flight."""
     words = daemon.words(daemon.lun("null", image))
 

@@ -26,6 +26,11 @@ def test_seconds_are_kept(target):
     assert found["ios"] > 0 and 1 <= found["seconds"] < 10
 
 
+def test_a_part_of_a_second_is_kept(target):
+    found = target.load(1, "--seconds", "0.25")
+    assert found["ios"] > 0 and 0.25 <= found["seconds"] < 1
+
+
 @pytest.mark.parametrize("size", [512, 4096, 12288, 131072, 1 << 20, 4 << 20])
 @pytest.mark.parametrize("op", ["read", "write"])
 def test_sizes(target, op, size):
@@ -195,7 +200,7 @@ def test_what_the_medium_does_not_have(target, words, why):
     assert done.returncode == 1 and why in done.stderr
 
 
-@pytest.mark.parametrize("words", [["--depth", "0"], ["--mix", "101"], ["--op", "both"], ["--rate", "-1"], ["--size", "x"],
+@pytest.mark.parametrize("words", [["--depth", "0"], ["--mix", "101"], ["--op", "both"], ["--seconds", "-0.1"], ["--seconds", "nan"], ["--seconds", "1s"], ["--rate", "-1"], ["--size", "x"],
                                    ["--url", "http://a/b/1"], ["--rate", "5", "--count", "5"], ["--tape"], ["--at-once", "0"], ["more"], []])
 def test_wrong_options(words):
     done = subprocess.run([LOAD, *(["--url", "iscsi://127.0.0.1:1/iqn.x:t/1"] if words else []), *words],

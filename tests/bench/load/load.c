@@ -10,7 +10,6 @@
 #include "pdu.h"
 #include "util/bytes.h"
 
-#define SECOND 1000000000ull
 #define WARM_UP (SECOND * 3 / 10) /* caches, windows */
 #define SPIN 60000                /* ns: what a sleep may be late */
 #define NOBODY_WAITS (SECOND / 10)
@@ -370,7 +369,7 @@ static void count_unfinished(const struct session *sessions)
 
 static void run_at_rate(struct session *sessions)
 {
-	uint64_t length = opt.seconds * SECOND, grace = length > SECOND ? length : SECOND;
+	uint64_t length = opt.length_ns, grace = length > SECOND ? length : SECOND;
 
 	begin_rate();
 	while (now_ns() - begin < WARM_UP)
@@ -394,7 +393,7 @@ static void run_for_seconds(struct session *sessions)
 	do {
 		turn(sessions);
 		result.took = now_ns() - begin;
-	} while (result.took < opt.seconds * SECOND);
+	} while (result.took < opt.length_ns);
 }
 
 static void run_count(struct session *sessions)

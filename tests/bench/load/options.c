@@ -14,7 +14,7 @@ struct options opt = {.initiator = "iqn.2026-01.org.tgt:load",
 		      .depth = 32,
 		      .sessions = 1,
 		      .at_once = 1,
-		      .seconds = 3,
+		      .length_ns = 3 * SECOND,
 		      .mix = 100};
 
 static const char usage[] =
@@ -33,7 +33,7 @@ static const char usage[] =
     "  --at-once N           connections that are made and log in at the same time (1)\n"
     "  --range BYTES         of the medium that are used (1 GiB, or all if it is smaller)\n"
     "  --sequential          in order, not at random\n"
-    "  --seconds N           how long (3)\n"
+    "  --seconds N           how long, also 0.5 (3)\n"
     "  --count N             so many I/Os instead; what was written is then synchronised\n"
     "  --rate N              start so many I/Os a second; the time of each counts from when it was "
     "due\n"
@@ -84,6 +84,19 @@ static uint64_t number(const char *name, const char *text, uint64_t min, uint64_
 		bad(what);
 	}
 	return n;
+}
+
+static uint64_t duration(const char *name, const char *text)
+{
+	char what[128], *end;
+	double seconds = strtod(text, &end);
+
+	/* not a number is none of both */
+	if (end == text || *end || !(seconds >= 0 && seconds <= 1000000)) {
+		snprintf(what, sizeof(what), "--%s takes seconds from 0 to 1000000", name);
+		bad(what);
+	}
+	return (uint64_t)(seconds * SECOND);
 }
 
 /* HOST:PORT, where HOST may be an IPv6 address in brackets; without a port, it is iSCSI's own. */
@@ -176,7 +189,7 @@ static void take_number(int c, const char *name, const char *text)
 	else if (c == 'a')
 		opt.at_once = (unsigned)number(name, text, 1, MAX_SESSIONS);
 	else if (c == 'S')
-		opt.seconds = (unsigned)number(name, text, 0, 1000000);
+		opt.length_ns = duration(name, text);
 	else if (c == 'c')
 		opt.count = number(name, text, 0, UINT64_MAX);
 	else if (c == 'R')

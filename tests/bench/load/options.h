@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define SECOND 1000000000ull /* ns */
 #define MAX_DEPTH 256
 #define MAX_SESSIONS 1024
 #define MAX_IO_SIZE (16u << 20)
@@ -12,9 +13,9 @@
 struct options {
 	char host[256], port[8], target[256];
 	const char *initiator;
-	unsigned lun, size, depth, sessions, seconds;
+	unsigned lun, size, depth, sessions;
 	unsigned mix; /* reads, in percent */
-	uint64_t range, count;
+	uint64_t range, count, length_ns;
 	unsigned at_once; /* logins */
 	unsigned rate;    /* I/Os a second of all sessions; 0: as many as go */
 	bool sequential, tape, idle, batch, spin, verify, header_digest, data_digest;

@@ -113,12 +113,15 @@ def checks(plan):
 
 
 def sanitized(plan):
-    """rdwr and tapes fully, the others as a smoke run and a failing device under ASAN and UBSAN; aio and tapes fully
-    under TSAN."""
+    """rdwr and tapes fully, the others as a smoke run, also past the page cache, and a failing device under ASAN and
+    UBSAN; aio and tapes fully under TSAN."""
     plan.conformance("asan", ["--module", "rdwr"], "conformance-rdwr")
     for store in stores():
         if store not in ("rdwr", "ssc"):
             plan.conformance("asan", ["--module", store, "--smoke"], f"smoke-{store}")
+    for store in ("rdwr", "uring"):
+        if store in stores():
+            plan.conformance("asan", ["--module", store, "--bsoflags", "direct", "--smoke"], f"smoke-{store}-direct")
     if "rbd" in stores():
         plan.conformance("asan", ["--module", "rbd", "--shared", "--smoke"], "smoke-rbd-shared")
     if "ssc" in stores():

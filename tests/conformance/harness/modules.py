@@ -81,6 +81,7 @@ class Plan:
     store_dir: str | None = None
     path: str | None = None    # for the units of modules named on the command line
     bsopts: str | None = None
+    bsoflags: str | None = None
     ceph: str | None = None    # the configuration file of the cluster with the images of units on modules of that kind
     named: list[str] = field(default_factory=list)  # modules chosen on the command line
 

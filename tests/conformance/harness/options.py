@@ -28,6 +28,7 @@ def add_options(parser: Any) -> None:
     group.addoption("--store", action="append", default=[], help="a module by name, or a .so file from anywhere")
     group.addoption("--store-path", help="path for the units of the modules named")
     group.addoption("--store-bsopts", help="bsopts for the units of the modules named")
+    group.addoption("--store-bsoflags", help="bsoflags for the same")
     group.addoption("--peer", help="iscsi:// URL of a unit to test instead of a daemon of our own")
     group.addoption("--shared", action="store_true", help="images without exclusive-lock, which several daemons may have")
     group.addoption("--smoke", action="store_true", help="the quick subset")
@@ -47,7 +48,7 @@ class Settings:
         self.tgtadm = get("--tgtadm") or (str(self.build / "tgtadm") if self.build else None)
         self.wrapper = get("--tgtd-wrapper").split()
         self.stores: list[str] = get("--store")
-        self.path, self.bsopts = get("--store-path"), get("--store-bsopts")
+        self.path, self.bsopts, self.bsoflags = get("--store-path"), get("--store-bsopts"), get("--store-bsoflags")
         self.peer = parse_url(get("--peer")) if get("--peer") else None
         self.shared = bool(get("--shared"))
         self.smoke = bool(get("--smoke"))
@@ -92,7 +93,8 @@ def make_plan(settings: Settings) -> Plan:
         return Plan(modules=[Module("target", "block", _peer_capabilities(settings.peer))])
     if not settings.managed:
         return Plan()
-    plan = Plan(store_dir=make_store_dir(settings), path=settings.path, bsopts=settings.bsopts)
+    plan = Plan(store_dir=make_store_dir(settings), path=settings.path, bsopts=settings.bsopts,
+                bsoflags=settings.bsoflags)
     daemon = settings.daemon(plan)
     try:
         daemon.start()

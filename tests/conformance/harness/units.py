@@ -189,6 +189,8 @@ class Factory:
         options = self._options(module, size)
         if options:
             arguments += ["--bsopts", options]
+        if self.plan.bsoflags and module.name in self.plan.named:
+            arguments += ["--bsoflags", self.plan.bsoflags]
         where = ["--mode", "logicalunit", "--tid", str(unit.tid), "--lun", str(unit.lun)]
         self.daemon.do("--op", "new", *where, *arguments)
         params = [f"{name}=1" for name, wanted in (("thin_provisioning", variant.thin),

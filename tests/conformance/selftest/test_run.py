@@ -109,7 +109,7 @@ def test_faulty_list_is_one_line(tmp_path: Path) -> None:
     (["--build", "/nonexistent"], "no tgtd in it"),
     (["--tgtd", "/bin/true"], "--tgtd and --tgtadm go together"),
     (["--tgtd", "x", "--tgtadm", "y", "--module", "./bs_nosuch.so"], "bs_nosuch.so: no such file"),
-    (["--tgtd", "x", "--tgtadm", "y", "--path", "/p"], "--path and --bsopts are for the modules named"),
+    (["--tgtd", "x", "--tgtadm", "y", "--path", "/p"], "--path, --bsopts and --bsoflags are for the modules named"),
     (["--suite", "nosuch"], "invalid choice"),
 ])
 def test_wrong_arguments(arguments: list[str], words: str) -> None:

@@ -56,8 +56,9 @@ static void again(struct deferred *deferred)
 		conn->yielded = false;
 		rx_process(conn);
 	}
+	/* behind what others have got ready meanwhile */
 	if (conn_is_open(conn))
-		tx_flush(conn);
+		reactor_defer(conn->reactor, DEFER_FLUSH, &conn->flush);
 }
 
 void conn_yield(struct conn *conn)

@@ -41,7 +41,8 @@ union address {
 
 struct budget {
 	uint32_t turn;
-	int64_t left; /* bytes, of that turn */
+	uint32_t whole; /* bytes, of that turn */
+	int64_t left;
 };
 
 /* What there is for one turn.  On the reactor's thread. */
@@ -51,8 +52,11 @@ static inline bool budget_is_left(struct budget *budget, const struct reactor *r
 {
 	uint32_t turn = reactor_turn(reactor);
 
-	if (budget->turn != turn)
-		*budget = (struct budget){turn, turn_bytes(reactor)};
+	if (budget->turn != turn) {
+		const uint32_t whole = turn_bytes(reactor);
+
+		*budget = (struct budget){turn, whole, whole};
+	}
 	return budget->left > 0;
 }
 

@@ -49,8 +49,9 @@ static void build_data_in(struct conn *conn, struct iscsi_task *t, uint32_t tota
 {
 	const struct session *s = t->session;
 	uint8_t *bhs = tx_header(&conn->tx);
-	uint32_t len =
-	    smaller(smaller(conn->max_xmit, total - t->sent), s->max_burst - t->in_burst);
+	/* not more than is fair: a large PDU is the time that others wait for */
+	uint32_t most = smaller(conn->max_xmit, conn->tx.budget.whole);
+	uint32_t len = smaller(smaller(most, total - t->sent), s->max_burst - t->in_burst);
 	bool last = t->sent + len == total;
 
 	bhs[0] = OP_DATA_IN;

@@ -210,11 +210,12 @@ static int wait_for_events(struct reactor *reactor, struct epoll_event *events, 
 static void turn(struct reactor *reactor, bool busy)
 {
 	struct epoll_event events[EVENTS_A_TURN];
+	struct list put_off = LIST_INIT(put_off);
 	int timeout = busy ? 0 : timers_timeout(reactor);
 	int count = wait_for_events(reactor, events, timeout);
 
 	reactor->turn++;
-	list_splice_tail(&reactor->deferred[DEFER_WORK], &reactor->deferred[DEFER_NEXT_TURN]);
+	list_splice_tail(&put_off, &reactor->deferred[DEFER_NEXT_TURN]);
 	reactor->now_ms = clock_ms();
 	if (count < 0 && errno != EINTR) {
 		log_err("epoll_wait on reactor %u: %s", reactor->id, strerror(errno));
@@ -223,6 +224,8 @@ static void turn(struct reactor *reactor, bool busy)
 	dispatch(events, count < 0 ? 0 : count);
 	timers_run(reactor);
 	mailbox_run(reactor);
+	/* who had more than was fair comes after those who have something now */
+	list_splice_tail(&reactor->deferred[DEFER_WORK], &put_off);
 }
 
 void reactor_run(struct reactor *reactor)

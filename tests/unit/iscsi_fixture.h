@@ -138,10 +138,10 @@ static inline void run_for(uint32_t ms)
 struct client {
 	int fd;
 	uint32_t cmdsn, itt;
-	uint8_t in[256 << 10];
+	uint8_t in[320 << 10];
 	size_t in_len;
 	uint8_t bhs[BHS_LEN]; /* the PDU received last, and its data */
-	uint8_t data[128 << 10];
+	uint8_t data[256 << 10];
 	size_t data_len;
 };
 

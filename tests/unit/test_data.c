@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Data-Out, R2T and Data-In sequences: RFC 7143 11.7, 11.8, 13.10 … 13.18. */
+#include "iscsi/conn.h"
 #include "iscsi_fixture.h"
 
 static uint8_t data[512 << 10];
@@ -228,6 +229,37 @@ static void residuals_are_counted(void **state)
 	expect_residual(RSP_UNDERFLOW, 2048);
 }
 
+static uint32_t largest_data_in(uint32_t itt, uint32_t total)
+{
+	uint32_t largest = 0;
+
+	for (uint32_t got = 0; got < total; got += (uint32_t)a.data_len) {
+		receive(&a, OP_DATA_IN);
+		assert_int_equal(pdu_itt(a.bhs), itt);
+		assert_int_equal(get_be32(a.bhs + 40), got);
+		if (a.data_len > largest)
+			largest = (uint32_t)a.data_len;
+	}
+	return largest;
+}
+
+/* Every PDU is time that others on the event loop wait for. */
+static void data_in_pdus_are_smaller_beside_others(void **state)
+{
+	const uint32_t length = 256 << 10;
+
+	(void)state;
+	log_in(KEYS("MaxRecvDataSegmentLength=262144\0MaxBurstLength=262144"));
+	memcpy(medium, data, length);
+	/* what counts is who had something to do lately */
+	client_login(&b, 2, KEYS(""));
+	clear_attention(&b);
+	assert_int_equal(largest_data_in(send_read(&a, 0, 512), length), TURN_BYTES);
+	run_for(50);
+	assert_int_equal(largest_data_in(send_read(&a, 0, 512), length), length);
+	assert_memory_equal(a.data, data, length);
+}
+
 /* 7.8: commands fail one way or another, PDUs that are no data are told apart by their tag. */
 static void an_itt_in_use_is_rejected(void **state)
 {
@@ -258,6 +290,7 @@ int main(void)
 	    TEST(a_short_first_burst_fails),
 	    TEST(unknown_tags_are_rejected),
 	    TEST(data_in_come_in_sequences),
+	    TEST(data_in_pdus_are_smaller_beside_others),
 	    TEST(residuals_are_counted),
 	    TEST(an_itt_in_use_is_rejected),
 	};

@@ -108,11 +108,12 @@ static void stages_run_in_order(void **state)
 	assert_string_equal(trace, "wslf");
 }
 
-/* Runs in the turn after: a watch that was ready meanwhile comes before it. */
+/* Runs in the turn after: a watch that was ready meanwhile comes before it, and what that makes
+ * ready. */
 struct again {
 	struct message message;
 	struct deferred deferred;
-	struct step late;
+	struct step late, work;
 	uint32_t turn;
 	struct fd_watch watch;
 };
@@ -129,6 +130,8 @@ static void readable_once(struct fd_watch *watch, uint32_t events)
 {
 	(void)events;
 	note('r');
+	reactor_defer(reactor_self(), DEFER_WORK,
+		      &container_of(watch, struct again, watch)->work.deferred);
 	reactor_unwatch(watch);
 }
 
@@ -155,9 +158,10 @@ static void what_waits_for_the_next_turn_lets_others_run(void **state)
 	a.watch.fd = pair[0];
 	list_init(&a.deferred.link);
 	make_step(&a.late, 'l', NULL);
+	make_step(&a.work, 'w', NULL);
 	reactor_send(reactor_self(), &a.message);
 	run_for(5);
-	assert_string_equal(trace, "blra");
+	assert_string_equal(trace, "blrwa");
 	close(pair[0]);
 	close(pair[1]);
 }

@@ -23,7 +23,10 @@
 
 #include "../common/status.h"
 
-#define BATCH 128 /* iocbs of one io_submit(), events of one io_getevents() */
+/* iocbs of one io_submit(): the kernel tells the device when it has taken them all, and the device
+ * shall work on the first while it takes the others */
+#define SUBMIT_BATCH 8
+#define EVENTS 128 /* of one io_getevents() */
 #define RETRY_MS 1
 
 struct channel {
@@ -111,12 +114,12 @@ static void prepare(struct channel *channel, struct aio_io *io)
 	io->iocb.data = io;
 }
 
-static unsigned int gather(const struct channel *channel, struct iocb *batch[BATCH])
+static unsigned int gather(const struct channel *channel, struct iocb *batch[SUBMIT_BATCH])
 {
 	unsigned int room = channel->aio->depth - channel->in_flight;
 	unsigned int n = 0;
 
-	for (struct aio_io *io = channel->first; io && n < room && n < BATCH; io = io->next)
+	for (struct aio_io *io = channel->first; io && n < room && n < SUBMIT_BATCH; io = io->next)
 		batch[n++] = &io->iocb;
 	return n;
 }
@@ -126,7 +129,7 @@ static void retry_later(struct channel *channel);
 /* Hands over what waits, as far as the kernel has room. */
 static void submit_queue(struct channel *channel)
 {
-	struct iocb *batch[BATCH];
+	struct iocb *batch[SUBMIT_BATCH];
 	unsigned int n;
 
 	while ((n = gather(channel, batch)) > 0) {
@@ -240,7 +243,7 @@ static void finish(struct channel *channel, const struct io_event *event)
 static void on_events(void *arg, uint32_t ready)
 {
 	struct channel *channel = arg;
-	struct io_event events[BATCH];
+	struct io_event events[EVENTS];
 	struct timespec now = {0, 0};
 	uint64_t count;
 	int n;
@@ -250,10 +253,10 @@ static void on_events(void *arg, uint32_t ready)
 	if (read(channel->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return;
 	do {
-		n = io_getevents(channel->context, 0, BATCH, events, &now);
+		n = io_getevents(channel->context, 0, EVENTS, events, &now);
 		for (int i = 0; i < n; i++)
 			finish(channel, &events[i]);
-	} while (n == BATCH || n == -EINTR);
+	} while (n == EVENTS || n == -EINTR);
 	submit_queue(channel);
 }
 

@@ -5,9 +5,10 @@
  * It is made by the first request: most reactors never serve a given logical unit.
  *
  * A request waits in the queue until turn_end(), or until the ring has room for it.  One system
- * call then hands over all that wait; what could be done at once (a read that the page cache has)
- * has ended when it returns.  What ends later makes the ring readable, and is taken from it without
- * a call.  Between two calls the submission ring is empty, so that what waits can be cancelled.
+ * call then hands over all that wait, or several of direct I/O; what could be done at once (a read
+ * that the page cache has) has ended when it returns.  What ends later makes the ring readable, and
+ * is taken from it without a call.  Between two calls the submission ring is empty, so that what
+ * waits can be cancelled.
  */
 #include "uring.h"
 
@@ -18,6 +19,10 @@
 #include <sys/epoll.h>
 
 #define RETRY_MS 1
+
+/* Direct requests of one call: the kernel tells the device when it has taken them all, and the
+ * device shall work on the first while it takes the others. */
+#define DIRECT_BATCH 8
 
 struct channel {
 	struct uring *uring;
@@ -53,10 +58,18 @@ static void queue_remove(struct channel *channel, struct uring_io *io)
 
 /* ---- handing over, and taking back ---- */
 
+static unsigned int room_now(const struct channel *channel)
+{
+	const struct uring *uring = channel->uring;
+	const unsigned int room = uring->depth - channel->in_flight;
+
+	return uring->file.direct && room > DIRECT_BATCH ? DIRECT_BATCH : room;
+}
+
 /* Writes what waits into the submission ring, as far as there is room; how many. */
 static unsigned int fill(struct channel *channel)
 {
-	const unsigned int room = channel->uring->depth - channel->in_flight;
+	const unsigned int room = room_now(channel);
 	unsigned int n = 0;
 
 	for (struct uring_io *io = channel->first; io && n < room; io = io->next, n++) {

@@ -314,7 +314,8 @@ static void finish_all(struct fake_request *requests[MANY])
 	}
 }
 
-static void one_system_call_a_turn(void **state)
+/* The device begins with the first few while the rest are handed over. */
+static void a_turn_is_handed_over_in_pieces(void **state)
 {
 	CLEANUP_FREE char *buf = fake_buffer(MANY * PAGE, 9);
 	struct fake_request *requests[MANY];
@@ -325,9 +326,9 @@ static void one_system_call_a_turn(void **state)
 	submit_many(&store, requests, buf, TGT_BS_WRITE);
 	assert_int_equal(fault_count(FAULT_IO_SUBMIT), 0);
 	fake_turn_end(&store);
-	assert_int_equal(fault_count(FAULT_IO_SUBMIT), 1);
+	assert_int_equal(fault_count(FAULT_IO_SUBMIT), MANY / 8);
 	finish_all(requests);
-	assert_int_equal(fault_count(FAULT_IO_SUBMIT), 1);
+	assert_int_equal(fault_count(FAULT_IO_SUBMIT), MANY / 8);
 	fake_store_close(&store);
 }
 
@@ -680,7 +681,7 @@ int main(void)
 	    TEST(unwatched_channel_goes_to_workers),
 	    TEST(idle_channel_takes_nothing),
 	    TEST(geometry_states_the_alignment),
-	    TEST(one_system_call_a_turn),
+	    TEST(a_turn_is_handed_over_in_pieces),
 	    TEST(depth_bounds_what_the_kernel_holds),
 	    TEST(partial_batches_are_completed),
 	    TEST(full_kernel_is_tried_again),

@@ -306,6 +306,24 @@ static void one_system_call_a_turn(void **state)
 	fake_store_close(&store);
 }
 
+/* The device begins with the first few while the rest are handed over. */
+static void direct_io_is_handed_over_in_pieces(void **state)
+{
+	CLEANUP_FREE char *buf = fake_buffer(MANY * PAGE, 9);
+	struct fake_request *requests[MANY];
+	struct fake_store store;
+
+	(void)state;
+	open_uring(&store, NULL, TGT_BS_OPEN_DIRECT);
+	submit_many(&store, requests, buf, TGT_BS_WRITE);
+	fake_turn_end(&store);
+	assert_int_equal(fault_count(FAULT_URING_ENTER), MANY / 8);
+	assert_int_equal(uring_count(IORING_OP_WRITE), MANY);
+	finish_all(requests);
+	assert_int_equal(uring_count(IORING_OP_WRITE), MANY);
+	fake_store_close(&store);
+}
+
 /* They end within the same turn: no event is waited for. */
 static void cached_reads_end_with_the_turn(void **state)
 {
@@ -453,6 +471,7 @@ int main(void)
 	    TEST(closing_lets_go_of_the_file),
 	    TEST(geometry_states_the_alignment),
 	    TEST(one_system_call_a_turn),
+	    TEST(direct_io_is_handed_over_in_pieces),
 	    TEST(cached_reads_end_with_the_turn),
 	    TEST(depth_bounds_what_the_kernel_holds),
 	    TEST(partial_batches_are_completed),

@@ -36,6 +36,7 @@
 #define SESSIONS_END_MS 10000
 #define ALL_END_MS 20000
 #define WORKERS_END_MS 1000
+#define LOOPS_END_MS 2000
 
 static struct {
 	bool stopping;
@@ -335,7 +336,7 @@ static void tear_down(void)
 	pid_file_remove();
 	if (reactors_count()) {
 		hanging = workers_stop(WORKERS_END_MS);
-		reactors_stop();
+		hanging += reactors_stop(LOOPS_END_MS);
 	}
 	if (state.signals.fd >= 0)
 		close(state.signals.fd);

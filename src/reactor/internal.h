@@ -28,6 +28,8 @@ struct reactor {
 	struct timer_heap timers;
 	struct bufpool *pool;
 	pthread_t thread;
+	bool joinable;    /* reactor 0 only */
+	atomic_int tid;   /* 0: it hasn't begun */
 	unsigned poll_us; /* before it sleeps, now */
 	struct mailbox mailbox;
 	atomic_bool quit;

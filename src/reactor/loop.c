@@ -294,6 +294,7 @@ static void *reactor_thread(void *arg)
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
 	self = arg;
+	atomic_store(&self->tid, gettid());
 	snprintf(name, sizeof(name), "reactor%u", self->id);
 	pthread_setname_np(pthread_self(), name);
 	reactor_run(self);
@@ -315,16 +316,72 @@ int reactors_start(unsigned count, size_t buffer_bytes)
 		err = pthread_create(&reactors[i]->thread, NULL, reactor_thread, reactors[i]);
 		if (err)
 			return -err;
+		reactors[i]->joinable = true;
 	}
 	return 0;
 }
 
-void reactors_stop(void)
+/* ---- stopping ---- */
+
+/* Where in the kernel, as far as that is told. */
+static void complain(const struct reactor *reactor)
 {
-	for (unsigned i = 1; i < nr_reactors; i++) {
-		reactor_quit(reactors[i]);
-		pthread_join(reactors[i]->thread, NULL);
+	char path[64], where[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/wchan", atomic_load(&reactor->tid));
+	f = fopen(path, "re");
+	if (f) {
+		if (!fgets(where, sizeof(where), f))
+			where[0] = 0;
+		fclose(f);
 	}
+	log_warning("event loop thread %u doesn't end: it stands still%s%s", reactor->id,
+		    *where && *where != '0' ? " in the kernel's " : "", *where != '0' ? where : "");
+}
+
+static bool join(struct reactor *reactor, const struct timespec *deadline)
+{
+	if (!reactor->joinable)
+		return true;
+	if (pthread_timedjoin_np(reactor->thread, NULL, deadline))
+		return false;
+	reactor->joinable = false;
+	return true;
+}
+
+/* How many are left. */
+static unsigned join_all(unsigned timeout_ms)
+{
+	struct timespec deadline;
+	unsigned left = 0;
+
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += timeout_ms / 1000;
+	deadline.tv_nsec += timeout_ms % 1000 * 1000000L;
+	if (deadline.tv_nsec >= 1000000000L) {
+		deadline.tv_nsec -= 1000000000L;
+		deadline.tv_sec++;
+	}
+	for (unsigned i = 1; i < nr_reactors; i++) {
+		if (join(reactors[i], &deadline))
+			continue;
+		complain(reactors[i]);
+		left++;
+	}
+	return left;
+}
+
+unsigned reactors_stop(unsigned timeout_ms)
+{
+	unsigned left;
+
+	for (unsigned i = 1; i < nr_reactors; i++)
+		if (reactors[i]->joinable)
+			reactor_quit(reactors[i]);
+	left = join_all(timeout_ms);
+	if (left)
+		return left;
 	for (unsigned i = 0; i < nr_reactors; i++) {
 		mailbox_run(reactors[i]);
 		reactor_free(reactors[i]);
@@ -332,6 +389,7 @@ void reactors_stop(void)
 	}
 	nr_reactors = 0;
 	self = NULL;
+	return 0;
 }
 
 /* ---- reactors_visit ---- */

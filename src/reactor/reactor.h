@@ -62,9 +62,10 @@ void reactors_poll(unsigned max_us);
 /* Starts count reactors; number 0 is the calling thread, which enters its loop by reactor_run().
  * The others' threads start at once.  buffer_bytes bounds each one's bufpool.  0 or -errno. */
 int reactors_start(unsigned count, size_t buffer_bytes);
-/* Ends the other reactors' loops, joins them, and frees all.  On reactor 0's thread, after its
- * loop. */
-void reactors_stop(void);
+/* Ends the other reactors' loops, joins their threads and frees all; 0.  Or, when some haven't
+ * ended after timeout_ms, as a store doesn't let go of them: how many, each with a log line;
+ * nothing is freed then, and it may be called again.  On reactor 0's thread, after its loop. */
+unsigned reactors_stop(unsigned timeout_ms);
 unsigned reactors_count(void);
 struct reactor *reactor_get(unsigned id);
 

@@ -266,7 +266,7 @@ static void *fixture_thread(void *arg)
 	sem_wait(&fixture.ready); /* whoever sent the last message is through with the reactor */
 	target_free(fixture.target);
 	workers_stop(1000);
-	reactors_stop();
+	assert_int_equal(reactors_stop(10000), 0);
 	return NULL;
 }
 

@@ -413,7 +413,7 @@ static inline int stop(void **state)
 	run_for(5);
 	assert_true(list_empty(control_conns()));
 	workers_stop(1000);
-	reactors_stop();
+	assert_int_equal(reactors_stop(10000), 0);
 	return 0;
 }
 

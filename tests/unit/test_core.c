@@ -294,7 +294,7 @@ static int stop(void **state)
 	target_free(target);
 	run_for(2);
 	workers_stop(1000);
-	reactors_stop();
+	assert_int_equal(reactors_stop(10000), 0);
 	return 0;
 }
 

@@ -80,7 +80,7 @@ static int start(void **state)
 static int stop(void **state)
 {
 	(void)state;
-	reactors_stop();
+	assert_int_equal(reactors_stop(10000), 0);
 	return 0;
 }
 
@@ -222,6 +222,64 @@ static void a_visit_reaches_every_reactor(void **state)
 	assert_true(v.done);
 }
 
+struct stuck {
+	struct message message;
+	int pipe[2];
+	atomic_bool there;
+};
+
+static void stand_still(struct message *message)
+{
+	struct stuck *s = container_of(message, struct stuck, message);
+	char byte;
+
+	atomic_store(&s->there, true);
+	assert_int_equal(read(s->pipe[0], &byte, 1), 1);
+}
+
+/* What log lines fn() made, on stderr. */
+static void said(char *lines, size_t size, void (*fn)(void))
+{
+	FILE *file = tmpfile();
+	int kept = dup(2);
+
+	assert_non_null(file);
+	assert_true(kept >= 0);
+	assert_int_equal(dup2(fileno(file), 2), 2);
+	fn();
+	assert_int_equal(dup2(kept, 2), 2);
+	close(kept);
+	rewind(file);
+	lines[fread(lines, 1, size - 1, file)] = 0;
+	fclose(file);
+}
+
+static void stop_with_one_left(void)
+{
+	assert_int_equal(reactors_stop(50), 1);
+}
+
+/* It is told which, and the others are waited for again when it goes on. */
+static void who_stands_still_is_told(void **state)
+{
+	struct stuck s = {.message.fn = stand_still};
+	char lines[512];
+
+	(void)state;
+	assert_int_equal(pipe(s.pipe), 0);
+	reactor_send(reactor_get(2), &s.message);
+	while (!atomic_load(&s.there))
+		usleep(1000);
+	said(lines, sizeof(lines), stop_with_one_left);
+	assert_non_null(strstr(lines, "event loop thread 2 doesn't end: it stands still"));
+	assert_null(strstr(lines, "thread 1 "));
+	assert_int_equal(reactors_count(), 3);
+	assert_int_equal(write(s.pipe[1], "x", 1), 1);
+	assert_int_equal(reactors_stop(10000), 0);
+	close(s.pipe[0]);
+	close(s.pipe[1]);
+}
+
 /* Ping-pong between two reactors: no message may be lost while the other falls asleep. */
 struct ping {
 	struct message message;
@@ -317,6 +375,7 @@ int main(void)
 					    stop),
 	    cmocka_unit_test_setup_teardown(messages_keep_their_order, start, stop),
 	    cmocka_unit_test_setup_teardown(a_visit_reaches_every_reactor, start, stop),
+	    cmocka_unit_test_setup(who_stands_still_is_told, start),
 	    cmocka_unit_test_setup_teardown(no_wakeup_is_lost, start, stop),
 	    cmocka_unit_test_setup_teardown(an_unwatched_fd_is_not_called_again, start, stop),
 	    cmocka_unit_test_setup_teardown(no_wakeup_is_lost, start_polling, stop_polling),

@@ -102,7 +102,7 @@ static void targets_are_unique_and_sorted(void **state)
 	lu_unref(target_lu(b, 0));
 	target_free(a);
 	target_free(b);
-	reactors_stop();
+	assert_int_equal(reactors_stop(10000), 0);
 }
 
 static void set_done(void *arg)
@@ -145,7 +145,7 @@ static void targets_have_the_ports_that_are_set(void **state)
 	lu_unref(target_lu(new, 0));
 	target_free(old);
 	target_free(new);
-	reactors_stop();
+	assert_int_equal(reactors_stop(10000), 0);
 }
 
 int main(void)

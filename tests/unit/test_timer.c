@@ -61,7 +61,7 @@ static void in_order_of_deadlines(void **state)
 	assert_int_equal(fired, COUNT - cancelled);
 	for (int i = 0; i < COUNT; i++)
 		assert_int_equal(timers[i].fired, i % 3 != 0);
-	reactors_stop();
+	assert_int_equal(reactors_stop(10000), 0);
 }
 
 int main(void)

@@ -213,7 +213,7 @@ static void nobody_waits_for_another_owners_job(void **state)
 	pthread_mutex_unlock(&block);
 	wait_for(3);
 	assert_int_equal(workers_stop(5000), 0);
-	reactors_stop();
+	assert_int_equal(reactors_stop(10000), 0);
 }
 
 static void slow(struct work *work)

@@ -81,6 +81,16 @@ def test_what_the_file_gives_stands_beside_direct_io(tmp_path):
     assert 0 < fio["p50_us"] <= fio["p99_us"] <= fio["p999_us"]
 
 
+def test_digests_stand_beside_none(tmp_path):
+    """Measured in the same rounds: figures of other minutes are another machine's."""
+    compare("--cases", "digests", "--json", tmp_path / "json")
+    found = json.loads((tmp_path / "json").read_text())
+    assert found["targets"] == ["tgt", "tgt without"] and len(found["cases"]) == 1
+    row = found["cases"][0]
+    assert "--data-digest" in row["options"]
+    assert row["tgt without"]["iops"] > 100 and "syscalls" not in row["tgt without"]
+
+
 def test_footprint():
     out = compare("--cases", "footprint")
     idle, start, session, lun, alone, reads, writes = (

@@ -47,14 +47,16 @@ static void pieces_are_aligned_and_whole(void **state)
 static bool vm_flags(const void *at, char *flags, size_t size)
 {
 	FILE *f = fopen("/proc/self/smaps", "r");
-	unsigned long from, to;
 	bool here = false, found = false;
-	char line[512];
+	char line[512], *behind;
 
 	assert_non_null(f);
 	while (!found && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx", &from, &to) == 2)
-			here = (uintptr_t)at >= from && (uintptr_t)at < to;
+		const uintptr_t from = strtoul(line, &behind, 16);
+
+		if (behind != line && *behind == '-')
+			here =
+			    (uintptr_t)at >= from && (uintptr_t)at < strtoul(behind + 1, NULL, 16);
 		else if (here && strncmp(line, "VmFlags:", 8) == 0)
 			found = snprintf(flags, size, "%s", line + 8) > 0;
 	}

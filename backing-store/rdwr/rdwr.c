@@ -3,6 +3,9 @@
  * A file or block device by plain reads and writes.  What the page cache holds is read on the
  * reactor; all else goes to a worker.  A read that misses goes there whole: only an ordinary read
  * starts the read-ahead which makes the next ones hit.
+ *
+ * No write is tried on the reactor: where RWF_NOWAIT is known for writes (XFS, btrfs), pwritev2()
+ * with it still waits for as long as the file system is frozen.
  */
 #include <errno.h>
 #include <limits.h>

@@ -406,6 +406,22 @@ static void idle_discovery(struct timer *timer)
 }
 
 #define DISCOVERY_IDLE_MS 600000u
+#define DISCOVERY_MS 5000u /* it takes some milliseconds */
+
+unsigned login_end_idle_discovery(void)
+{
+	unsigned ended = 0;
+
+	list_for_each_safe (conn, control_conns(), struct conn, link) {
+		uint64_t due = reactor_now_ms(conn->reactor) + DISCOVERY_IDLE_MS - DISCOVERY_MS;
+
+		if (conn->phase != CONN_DISCOVERY || conn->deadline.due_ms > due)
+			continue;
+		conn_close(conn, NULL);
+		ended++;
+	}
+	return ended;
+}
 
 static void begin_discovery(struct login *l, struct reply *reply)
 {

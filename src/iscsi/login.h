@@ -38,6 +38,8 @@ void login_free(struct conn *conn);
 void login_stop_waiting(struct conn *conn);
 /* The session that logins wait for (reinstatement) has ended. */
 void login_resume_waiters(struct list *waiters);
+/* Ends the discovery sessions that are older than a discovery takes; how many. */
+unsigned login_end_idle_discovery(void);
 /* Ends the logins to a target that is being deleted. */
 void login_drop_target(const struct iscsi_target *target);
 

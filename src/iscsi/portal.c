@@ -17,6 +17,7 @@
 
 #define BACKLOG 4096 /* those that come at once; the kernel bounds it too (net.core.somaxconn) */
 #define ACCEPTS_A_TURN 32
+#define MAKE_ROOM_MS 1000u     /* how often, while connections wait */
 #define CONTROL_CONNS_MAX 512u /* logging in, or discovering; the next ones wait */
 
 static struct list portals = LIST_INIT(portals);
@@ -90,6 +91,19 @@ static void set_events(uint32_t events)
 		reactor_modify(&portal_of(p)->watch, events);
 }
 
+/* Those who have discovered and stay don't keep others from logging in. */
+static void make_room(struct timer *timer)
+{
+	unsigned ended = login_end_idle_discovery();
+
+	if (ended)
+		log_warning("%u idle discovery sessions were ended: connections wait", ended);
+	if (paused)
+		reactor_timer_arm(reactor_self(), timer, MAKE_ROOM_MS);
+}
+
+static struct timer room_timer = {.fn = make_room};
+
 /* After a power failure a thousand initiators come at once.  What is held for those that haven't
  * logged in is bounded all the same: the others stay with the kernel, in the order they came. */
 static void pause_accepting(void)
@@ -97,6 +111,7 @@ static void pause_accepting(void)
 	log_seldom("connections wait", "too many logins at once");
 	paused = true;
 	set_events(0);
+	reactor_timer_arm(reactor_self(), &room_timer, MAKE_ROOM_MS);
 }
 
 void portals_resume(void)
@@ -104,6 +119,7 @@ void portals_resume(void)
 	if (!paused)
 		return;
 	paused = false;
+	reactor_timer_cancel(&room_timer);
 	set_events(EPOLLIN);
 }
 
@@ -294,6 +310,8 @@ void portals_close(void)
 {
 	while (!list_empty(&portals))
 		portal_close(portal_of(list_first(&portals, struct iscsi_portal, link)));
+	reactor_timer_cancel(&room_timer);
+	paused = false;
 	if (spare_fd >= 0)
 		close(spare_fd);
 	spare_fd = -1;

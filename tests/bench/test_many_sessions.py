@@ -109,6 +109,18 @@ def test_logins_beyond_those_at_once_wait(start):
         assert session.alive()
 
 
+def test_idle_discovery_makes_room(start):
+    """Who has discovered and stays doesn't keep others from logging in, when so many do it that there is no room."""
+    target = start("--threads", "1")
+    port = target.daemon.port
+    with ExitStack() as stack:
+        idle = [stack.enter_context(login("127.0.0.1", port, Login())) for _ in range(LOGINS_AT_ONCE)]
+        late = Late(target, port)
+        assert idle[0].text_all([("SendTargets", "All")]), "it is served as long as it hasn't been idle for some time"
+        assert late.is_served()
+    assert "512 idle discovery sessions were ended" in target.daemon.log()
+
+
 def test_end_while_logins_wait(start):
     """The daemon doesn't wait for any of them."""
     target = start()

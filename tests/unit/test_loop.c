@@ -124,6 +124,7 @@ static void run_again(struct deferred *d)
 
 	note('a');
 	assert_int_equal(reactor_turn(reactor_self()), a->turn + 1);
+	reactor_quit(reactor_self());
 }
 
 static void readable_once(struct fd_watch *watch, uint32_t events)
@@ -160,7 +161,7 @@ static void what_waits_for_the_next_turn_lets_others_run(void **state)
 	make_step(&a.late, 'l', NULL);
 	make_step(&a.work, 'w', NULL);
 	reactor_send(reactor_self(), &a.message);
-	run_for(5);
+	reactor_run(reactor_self());
 	assert_string_equal(trace, "blrwa");
 	close(pair[0]);
 	close(pair[1]);
